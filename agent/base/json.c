@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/base/json.h"
+
+#include <stdarg.h>
+
+/* jansson's own limit is 2048 levels and cannot be changed at run time, so depth is counted before
+ * it parses: brackets outside of strings. */
+static bool
+is_too_deep(const char *text, size_t length)
+{
+    unsigned depth = 0;
+    bool in_string = false;
+
+    for (size_t i = 0; i < length; i++) {
+        char c = text[i];
+
+        if (in_string) {
+            if (c == '\\')
+                i++;
+            else if (c == '"')
+                in_string = false;
+        } else if (c == '"') {
+            in_string = true;
+        } else if (c == '{' || c == '[') {
+            if (++depth > JSON_MAX_DEPTH)
+                return true;
+        } else if ((c == '}' || c == ']') && depth > 0) {
+            depth--;
+        }
+    }
+    return false;
+}
+
+json_t *
+json_parse(const char *text, size_t length, NovaError **err)
+{
+    json_error_t error;
+    json_t *value;
+
+    if (is_too_deep(text, length)) {
+        nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "JSON is nested deeper than %d levels",
+                       JSON_MAX_DEPTH);
+        return NULL;
+    }
+    value = json_loadb(text, length, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
+    if (!value)
+        nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "invalid JSON: %s at byte %d", error.text,
+                       error.position);
+    return value;
+}
+
+const char *
+json_get_string(const json_t *object, const char *key, const char *fallback)
+{
+    const json_t *value = json_object_get(object, key);
+
+    return json_is_string(value) ? json_string_value(value) : fallback;
+}
+
+int64_t
+json_get_int(const json_t *object, const char *key, int64_t fallback)
+{
+    const json_t *value = json_object_get(object, key);
+
+    return json_is_integer(value) ? (int64_t)json_integer_value(value) : fallback;
+}
+
+double
+json_get_double(const json_t *object, const char *key, double fallback)
+{
+    const json_t *value = json_object_get(object, key);
+
+    return json_is_number(value) ? json_number_value(value) : fallback;
+}
+
+bool
+json_get_bool(const json_t *object, const char *key, bool fallback)
+{
+    const json_t *value = json_object_get(object, key);
+
+    return json_is_boolean(value) ? json_is_true(value) : fallback;
+}
+
+json_t *
+json_get_object(const json_t *object, const char *key)
+{
+    json_t *value = json_object_get(object, key);
+
+    return json_is_object(value) ? value : NULL;
+}
+
+json_t *
+json_get_array(const json_t *object, const char *key)
+{
+    json_t *value = json_object_get(object, key);
+
+    return json_is_array(value) ? value : NULL;
+}
+
+json_t *
+json_path(const json_t *object, ...)
+{
+    json_t *value = (json_t *)object;
+    const char *key;
+    va_list keys;
+
+    va_start(keys, object);
+    while (value && (key = va_arg(keys, const char *)))
+        value = json_object_get(value, key);
+    va_end(keys);
+    return value;
+}
+
+bool
+json_need_string(const json_t *object, const char *key, const char *what, const char **ret_value,
+                 NovaError **err)
+{
+    const json_t *value = json_object_get(object, key);
+
+    if (!json_is_string(value))
+        return nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "%s: '%s' is %s", what, key,
+                              value ? "not a string" : "missing");
+    *ret_value = json_string_value(value);
+    return true;
+}
+
+bool
+json_need_int(const json_t *object, const char *key, const char *what, int64_t *ret_value,
+              NovaError **err)
+{
+    const json_t *value = json_object_get(object, key);
+
+    if (!json_is_integer(value))
+        return nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "%s: '%s' is %s", what, key,
+                              value ? "not an integer" : "missing");
+    *ret_value = (int64_t)json_integer_value(value);
+    return true;
+}
+
+/* jansson allocates with malloc, which g_free() releases since GLib 2.46. */
+char *
+json_to_text(const json_t *value)
+{
+    return json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+}
+
+char *
+json_to_python_text(const json_t *value)
+{
+    return json_dumps(value, JSON_ENSURE_ASCII | JSON_ENCODE_ANY);
+}
+
+void
+json_set_string(json_t *object, const char *key, const char *value)
+{
+    json_object_set_new(object, key, value ? json_string(value) : json_null());
+}
