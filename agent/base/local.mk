@@ -1,0 +1,11 @@
+libkilonova_a_SOURCES += \
+	agent/base/command.c agent/base/command.h \
+	agent/base/http.c agent/base/http.h \
+	agent/base/json.c agent/base/json.h \
+	agent/base/lane.c agent/base/lane.h \
+	agent/base/log.c agent/base/log.h \
+	agent/base/nova_error.c agent/base/nova_error.h agent/base/nova_errors.def \
+	agent/base/request_context.c agent/base/request_context.h
+
+unit_tests += tests/unit/test_nova_error tests/unit/test_request_context tests/unit/test_json \
+	tests/unit/test_lane tests/unit/test_command tests/unit/test_log
