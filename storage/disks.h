@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The folder of a server, <instances_path>/<uuid>: its disks are made here and removed here
+ * (nova.virt.libvirt.imagebackend Qcow2 and Flat; driver.delete_instance_files).
+ *
+ * A folder belongs to the operation that holds the instance; calls for different servers run in
+ * parallel. A name that is no UUID never becomes a path. Errors: what image_cache.h says,
+ * FlavorDiskSmallerThanImage, InvalidBDMFormat, InvalidDiskInfo, DiskInfoReadWriteFail, OSError,
+ * ProcessExecutionError. */
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/base/nova_error.h"
+#include "agent/base/request_context.h"
+#include "storage/disk_plan.h"
+#include "storage/image_cache.h"
+
+struct Options;
+
+/* At start: an images_type, or a combination with it, that is not there (lvm, rbd, ploop), says so. */
+bool disks_check_options(const struct Options *options, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+
+/* "<instances_path>/<uuid>" and "<instances_path>/<uuid>/<name>"; caller frees. */
+char *disks_instance_path(const struct Options *options, const char *uuid);
+char *disks_path(const struct Options *options, const char *uuid, const char *name);
+
+typedef struct DisksMade {
+    bool made_folder;
+    bool made_disks; /* at least one was not there before */
+} DisksMade;
+
+/* Makes the folder and every disk of the plan that is missing; grows what is smaller than planned.
+ * On failure what this call made is gone again. 'ret_made' may be NULL. */
+bool disks_create(const struct Options *options, ImageCache *cache, const RequestContext *ctx,
+                  const char *uuid, const DiskPlan *plan, DisksMade *ret_made, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+
+/* The <driver type=> of a disk file. disk.info is the authority; a file that is not in it gets
+ * what its kind has ("qcow2", "raw"), probed once when Nova would probe (flat disks), and the answer
+ * is recorded. 'is_flat': kernel, ramdisk, config drive. Caller frees the format. */
+bool disks_get_format(const struct Options *options, const char *uuid, const char *name,
+                      bool is_flat, char **ret_format, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+
+/* console.log exists before libvirt would make it as root; not ours any more (EACCES) is fine. */
+bool disks_ensure_console_log(const struct Options *options, const char *uuid, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+
+/* Renames <uuid> to <uuid>_del and removes it, also <uuid>_resize and an older <uuid>_del. No
+ * symbolic link is followed. False without an error when something is left (it is logged and worth another try
+ * later: instance.cleaned stays false). */
+bool disks_delete(const struct Options *options, const char *uuid);
+
+/* Folders under instances_path that are named as a server's (<uuid>, <uuid>_del, <uuid>_resize);
+ * of char *, caller unrefs. Crash recovery compares them with the servers of this host. */
+GPtrArray *disks_list_folders(const struct Options *options);
