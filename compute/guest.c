@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define LOG_NAME "kilonova.compute.guest"
+#include "compute/guest.h"
+
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+
+#include "agent/base/log.h"
+#include "compute/libvirt_auto.h"
+
+/* libvirt sends TERM, waits 10 s, KILL, waits 5 s; a process in a device wait (D) outlives that.
+ * Nova tries a destroy that failed with EBUSY three times. */
+#define DESTROY_TRIES 3
+#define OFF_WAIT_MS 20000
+
+struct Guest {
+    Hypervisor *hypervisor;
+    virDomainPtr domain;
+    char uuid[VIR_UUID_STRING_BUFLEN];
+};
+
+/* Takes ownership of 'domain'. */
+static Guest *
+guest_new(Hypervisor *hypervisor, virDomainPtr domain)
+{
+    Guest *guest = g_new0(Guest, 1);
+
+    guest->hypervisor = hypervisor;
+    guest->domain = domain;
+    virDomainGetUUIDString(domain, guest->uuid);
+    return guest;
+}
+
+Guest *
+guest_find(Hypervisor *hypervisor, const char *uuid, NovaError **err)
+{
+    g_autoptr(virConnect) connection = hypervisor_ref_connection(hypervisor, err);
+    virDomainPtr domain;
+
+    if (!connection)
+        return NULL;
+    domain = virDomainLookupByUUIDString(connection, uuid);
+    if (domain)
+        return guest_new(hypervisor, domain);
+    if (libvirt_error_code() != VIR_ERR_NO_DOMAIN)
+        libvirt_error_set(err, "looking up the domain");
+    return NULL;
+}
+
+Guest *
+guest_lookup(Hypervisor *hypervisor, const char *uuid, NovaError **err)
+{
+    NovaError *error = NULL;
+    Guest *guest = guest_find(hypervisor, uuid, &error);
+
+    if (guest)
+        return guest;
+    if (!error) {
+        nova_error_set(&error, NOVA_ERROR_INSTANCE_NOT_FOUND, "Instance %s could not be found.",
+                       uuid);
+        nova_error_set_kwarg(error, "instance_id", uuid);
+    }
+    nova_error_propagate(err, error);
+    return NULL;
+}
+
+Guest *
+guest_define(Hypervisor *hypervisor, const char *xml, NovaError **err)
+{
+    g_autoptr(virConnect) connection = hypervisor_ref_connection(hypervisor, err);
+    virDomainPtr domain;
+
+    if (!connection)
+        return NULL;
+    domain = virDomainDefineXML(connection, xml);
+    if (!domain) {
+        libvirt_error_set(err, "defining the domain");
+        return NULL;
+    }
+    return guest_new(hypervisor, domain);
+}
+
+void
+guest_free(Guest *guest)
+{
+    if (!guest)
+        return;
+    virDomainFree(guest->domain);
+    g_free(guest);
+}
+
+PowerState
+guest_power_state(Guest *guest)
+{
+    int state;
+
+    if (virDomainGetState(guest->domain, &state, NULL, 0) < 0)
+        return POWER_STATE_NOSTATE;
+    return power_state_of_libvirt(state);
+}
+
+int
+guest_id(Guest *guest)
+{
+    unsigned id = virDomainGetID(guest->domain);
+
+    return id == (unsigned)-1 ? -1 : (int)id;
+}
+
+const char *
+guest_uuid(const Guest *guest)
+{
+    return guest->uuid;
+}
+
+const char *
+guest_name(const Guest *guest)
+{
+    return virDomainGetName(guest->domain);
+}
+
+bool
+guest_start(Guest *guest, bool paused, NovaError **err)
+{
+    if (virDomainCreateWithFlags(guest->domain, paused ? VIR_DOMAIN_START_PAUSED : 0) < 0)
+        return libvirt_error_set(err, "starting the domain");
+    return true;
+}
+
+bool
+guest_resume(Guest *guest, NovaError **err)
+{
+    if (virDomainResume(guest->domain) < 0)
+        return libvirt_error_set(err, "resuming the domain");
+    return true;
+}
+
+bool
+guest_pause(Guest *guest, NovaError **err)
+{
+    if (virDomainSuspend(guest->domain) < 0)
+        return libvirt_error_set(err, "pausing the domain");
+    return true;
+}
+
+bool
+guest_shutdown(Guest *guest, NovaError **err)
+{
+    if (virDomainShutdown(guest->domain) < 0)
+        return libvirt_error_set(err, "shutting the domain down");
+    return true;
+}
+
+static bool
+is_off(Guest *guest)
+{
+    PowerState state = guest_power_state(guest);
+
+    return state == POWER_STATE_SHUTDOWN || state == POWER_STATE_CRASHED ||
+           state == POWER_STATE_NOSTATE;
+}
+
+bool
+guest_wait_off(Guest *guest, int timeout_ms)
+{
+    int64_t deadline = g_get_monotonic_time() + (int64_t)timeout_ms * 1000;
+
+    for (;;) {
+        uint64_t serial = hypervisor_event_serial(guest->hypervisor);
+
+        if (is_off(guest))
+            return true;
+        if (!hypervisor_wait_event(guest->hypervisor, serial, deadline) &&
+            g_get_monotonic_time() >= deadline)
+            return is_off(guest);
+    }
+}
+
+bool
+guest_power_off(Guest *guest, NovaError **err)
+{
+    for (int tries = 1;; tries++) {
+        int code;
+
+        if (virDomainDestroy(guest->domain) == 0)
+            break;
+        code = libvirt_error_code();
+        if (code == VIR_ERR_NO_DOMAIN || code == VIR_ERR_OPERATION_INVALID || is_off(guest))
+            return true;
+        if (code == VIR_ERR_SYSTEM_ERROR && tries < DESTROY_TRIES) {
+            LOG_WARNING("Error from libvirt during destroy, attempt %d of %d: %s", tries,
+                        DESTROY_TRIES, virGetLastErrorMessage());
+            continue;
+        }
+        if (code == VIR_ERR_OPERATION_TIMEOUT || code == VIR_ERR_SYSTEM_ERROR)
+            return nova_error_set(err, NOVA_ERROR_INSTANCE_POWER_OFF_FAILURE,
+                                  "Failed to power off instance: %s", virGetLastErrorMessage());
+        return libvirt_error_set(err, "destroying the domain");
+    }
+    if (!guest_wait_off(guest, OFF_WAIT_MS))
+        return nova_error_set(err, NOVA_ERROR_INSTANCE_POWER_OFF_FAILURE,
+                              "Failed to power off instance: it is still running");
+    return true;
+}
+
+bool
+guest_undefine(Guest *guest, bool keep_firmware_state, NovaError **err)
+{
+    unsigned flags = VIR_DOMAIN_UNDEFINE_MANAGED_SAVE |
+                     (keep_firmware_state ? VIR_DOMAIN_UNDEFINE_KEEP_NVRAM
+                                          : VIR_DOMAIN_UNDEFINE_NVRAM);
+
+#if LIBVIR_CHECK_VERSION(8, 9, 0)
+    flags |= keep_firmware_state ? VIR_DOMAIN_UNDEFINE_KEEP_TPM : 0;
+#endif
+    if (virDomainUndefineFlags(guest->domain, flags) == 0 ||
+        libvirt_error_code() == VIR_ERR_NO_DOMAIN)
+        return true;
+    if (libvirt_error_code() == VIR_ERR_NO_SUPPORT && virDomainUndefine(guest->domain) == 0)
+        return true;
+    return libvirt_error_set(err, "undefining the domain");
+}
+
+char *
+guest_fetch_xml(Guest *guest, bool inactive, NovaError **err)
+{
+    char *xml = virDomainGetXMLDesc(guest->domain, inactive ? VIR_DOMAIN_XML_INACTIVE : 0);
+
+    if (!xml)
+        libvirt_error_set(err, "reading the domain's XML");
+    return xml;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The connection to libvirtd (nova.virt.libvirt.host.Host).
+ *
+ * One connection for all threads, with keepalive, so that a dead libvirtd fails calls instead of
+ * hanging them. The LIBVIRT thread runs libvirt's event loop: its callbacks only enqueue or wake.
+ * A lost connection is opened again by that thread every second, and by any call that needs it. */
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/base/nova_error.h"
+#include "agent/objects/states.h"
+
+typedef struct Hypervisor Hypervisor;
+
+typedef enum LifecycleEvent {
+    LIFECYCLE_STARTED,
+    LIFECYCLE_STOPPED,
+    LIFECYCLE_PAUSED,
+    LIFECYCLE_RESUMED,
+    LIFECYCLE_SUSPENDED,
+    LIFECYCLE_CRASHED,
+} LifecycleEvent;
+
+/* Called in the LIBVIRT thread: must not block and must not call libvirt. */
+typedef struct HypervisorCallbacks {
+    void (*lifecycle)(const char *uuid, LifecycleEvent event, void *user); /* may be NULL */
+    /* 'reason' is NULL when the connection is (again) there. */
+    void (*connection)(const char *reason, void *user); /* may be NULL */
+    void *user;
+} HypervisorCallbacks;
+
+/* Starts the LIBVIRT thread, does not connect yet. 'uri' is copied. */
+Hypervisor *hypervisor_new(const char *uri, const HypervisorCallbacks *callbacks);
+void hypervisor_free(Hypervisor *hypervisor); /* stops the thread */
+
+/* Connects if there is no connection. HypervisorUnavailable. */
+bool hypervisor_connect(Hypervisor *hypervisor, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+
+/* libvirt's own host name: the node's name (hypervisor_hostname). Caller frees. */
+char *hypervisor_fetch_hostname(Hypervisor *hypervisor, NovaError **err);
+
+/* major * 1000000 + minor * 1000 + micro. */
+bool hypervisor_fetch_versions(Hypervisor *hypervisor, uint64_t *ret_libvirt, uint64_t *ret_qemu,
+                               NovaError **err);
+
+/* virConnectGetCapabilities(), kept after the first call of a connection. Caller frees. */
+char *hypervisor_fetch_capabilities(Hypervisor *hypervisor, NovaError **err);
+
+/* virConnectGetDomainCapabilities(), kept likewise; 'machine' NULL: libvirt's default. */
+char *hypervisor_fetch_domain_capabilities(Hypervisor *hypervisor, const char *emulator,
+                                           const char *arch, const char *machine,
+                                           const char *virt_type, NovaError **err);
+
+/* virConnectBaselineCPU() of one CPU with its features expanded. Caller frees. */
+char *hypervisor_fetch_baseline_cpu(Hypervisor *hypervisor, const char *cpu_xml, NovaError **err);
+
+/* Names of the CPU models that libvirt knows for an architecture. */
+GPtrArray *hypervisor_fetch_cpu_models(Hypervisor *hypervisor, const char *arch, NovaError **err);
+
+/* Memory of the host in KiB. */
+bool hypervisor_fetch_memory(Hypervisor *hypervisor, uint64_t *ret_total_kib, NovaError **err);
+
+/* Host CPUs that are online, as bits by number; *ret_total is how many exist. */
+GArray *hypervisor_fetch_online_cpus(Hypervisor *hypervisor, NovaError **err); /* of int */
+
+typedef struct DomainSummary {
+    char uuid[37];
+    char *name;
+    PowerState power_state;
+    uint64_t vcpus;
+} DomainSummary;
+
+/* virDomainState → Nova's power state (nova.virt.libvirt.host.LIBVIRT_POWER_STATE). */
+PowerState power_state_of_libvirt(int state);
+
+/* Every defined or running domain, by one bulk call. Array of DomainSummary*, owning. */
+GPtrArray *hypervisor_list_domains(Hypervisor *hypervisor, NovaError **err);
+/* How many there are. -1 with err set on failure. */
+int hypervisor_count_domains(Hypervisor *hypervisor, NovaError **err);
+
+/* libvirt's handle for guest.c: a new reference; virConnectClose() it. Not for other folders. */
+void *hypervisor_ref_connection(Hypervisor *hypervisor, NovaError **err);
+
+/* Blocks until a lifecycle event of that domain arrives after 'serial' was taken, or the deadline
+ * (g_get_monotonic_time()). Take the serial first, then look at the domain, then wait. */
+uint64_t hypervisor_event_serial(Hypervisor *hypervisor);
+bool hypervisor_wait_event(Hypervisor *hypervisor, uint64_t serial, int64_t deadline_us);
