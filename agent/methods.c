@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/methods.h"
+
+#include <string.h>
+
+#include "compute/ops/ops.h"
+
+/* clang-format off */
+static const Method methods[] = {
+    {"build_and_run_instance", op_build_and_run_instance, LANE_BUILD, SERIAL | EVENT | FAULT | REVERT_TASK,
+     "compute__do_build_and_run_instance",
+     "instance image request_spec filter_properties",
+     "accel_uuids admin_password injected_files requested_networks security_groups block_device_mapping node limits host_list"},
+    {"terminate_instance", op_terminate_instance, LANE_DEFAULT, SERIAL | EVENT | FAULT | REVERT_TASK, NULL,
+     "instance bdms", ""},
+    {"stop_instance", op_stop_instance, LANE_DEFAULT, SERIAL | EVENT | FAULT | REVERT_TASK, NULL,
+     "instance clean_shutdown", ""},
+    {"start_instance", op_start_instance, LANE_DEFAULT, EVENT | FAULT | REVERT_TASK, NULL,
+     "instance", ""},
+    {"reboot_instance", op_reboot_instance, LANE_DEFAULT, SERIAL | EVENT | FAULT | REVERT_TASK, NULL,
+     "instance block_device_info reboot_type", ""},
+    {"external_instance_event", op_external_instance_event, LANE_URGENT, 0, NULL,
+     "instances events", ""},
+    {"get_console_output", op_get_console_output, LANE_DEFAULT, FAULT | EXPECTED, NULL,
+     "instance tail_length", ""},
+    {"get_vnc_console", op_get_vnc_console, LANE_DEFAULT, FAULT | EXPECTED, NULL,
+     "console_type instance", ""},
+    {"validate_console_port", op_validate_console_port, LANE_PEER, EXPECTED, NULL,
+     "instance port console_type", ""},
+    {"get_host_uptime", op_get_host_uptime, LANE_DEFAULT, 0, NULL, "", ""},
+};
+/* clang-format on */
+
+const Method *
+method_table(size_t *ret_n)
+{
+    *ret_n = G_N_ELEMENTS(methods);
+    return methods;
+}
+
+const Method *
+method_find(const char *name)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(methods); i++)
+        if (strcmp(methods[i].name, name) == 0)
+            return &methods[i];
+    return NULL;
+}
+
+static bool
+names_contain(const char *names, const char *name)
+{
+    size_t length = strlen(name);
+
+    for (const char *at = names; (at = strstr(at, name)); at += length)
+        if ((at == names || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0'))
+            return true;
+    return false;
+}
+
+bool
+method_check_args(const Method *method, const json_t *args, NovaError **err)
+{
+    g_auto(GStrv) required = g_strsplit(method->required, " ", -1);
+    const char *key;
+    json_t *value;
+
+    for (char **name = required; *name; name++)
+        if (**name && !json_object_get(args, *name))
+            return nova_error_set(err, NOVA_ERROR_TYPE_ERROR,
+                                  "ComputeManager.%s() missing 1 required positional argument: '%s'",
+                                  method->name, *name);
+    json_object_foreach ((json_t *)args, key, value)
+        if (!names_contain(method->required, key) && !names_contain(method->optional, key))
+            return nova_error_set(err, NOVA_ERROR_TYPE_ERROR,
+                                  "ComputeManager.%s() got an unexpected keyword argument '%s'",
+                                  method->name, key);
+    return true;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* THE table of RPC methods (nova.compute.manager.ComputeManager): read this first.
+ *
+ * One row says everything about a method; dispatch.c carries it out. The flags are Nova's
+ * decorators. Arguments are keyword-only: an unknown one is a TypeError as in Python. */
+
+#include "compute/operation.h"
+
+typedef enum MethodLane {
+    LANE_URGENT,  /* what other operations wait for; never more than 1 s of work; never held */
+    LANE_PEER,    /* what operations of other computes call */
+    LANE_DEFAULT,
+    LANE_BUILD,
+    LANE_SNAPSHOT,
+    LANE_MIGRATE,
+    N_LANES,
+} MethodLane;
+
+typedef enum MethodFlags {
+    SERIAL = 1 << 0,         /* one at a time for each instance: Nova synchronises on the uuid */
+    EVENT = 1 << 1,          /* wrap_instance_event */
+    FAULT = 1 << 2,          /* wrap_instance_fault */
+    REVERT_TASK = 1 << 3,    /* reverts_task_state */
+    FAIL_MIGRATION = 1 << 4, /* errors_out_migration */
+    EXPECTED = 1 << 5,       /* expected_exceptions: a failure is no line of ours at ERROR */
+} MethodFlags;
+
+typedef struct Method {
+    const char *name;
+    OperationHandler handler;
+    MethodLane lane;
+    unsigned flags;
+    const char *event;    /* name of the action event; NULL: compute_<name> */
+    const char *required; /* arguments, separated by blanks */
+    const char *optional;
+} Method;
+
+/* The highest minor of 6.x whose methods and arguments the table has. */
+#define COMPUTE_RPC_MAJOR 6
+#define COMPUTE_RPC_MINOR 5
+
+/* NULL when there is no such method. */
+const Method *method_find(const char *name);
+const Method *method_table(size_t *ret_n);
+
+/* TypeError with Python's text for a missing or unknown argument. */
+bool method_check_args(const Method *method, const json_t *args, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;

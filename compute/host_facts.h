@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What the host has, as the ComputeNode record and Placement are told
+ * (LibvirtDriver.get_available_resource and update_provider_tree).
+ *
+ * The fixed facts are read once a connection; the changing ones (memory in use, disk, uptime) at
+ * each call. Any thread; a HostFacts is immutable once made. */
+
+#include <glib.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/base/nova_error.h"
+#include "compute/hypervisor.h"
+#include "compute/xml/cpu_set.h"
+#include "conf/options.h"
+
+typedef struct HostFacts {
+    char *hostname;             /* libvirt's: the node's name */
+    uint64_t libvirt_version;   /* major * 1000000 + minor * 1000 + micro, both */
+    uint64_t qemu_version;
+    char *arch;
+    char *cpu_info;             /* JSON text, as the column holds it */
+    json_t *supported_instances; /* [[arch, hypervisor type, vm mode], ...] */
+    char *numa_topology;        /* JSON text of a NUMATopology without usage; NULL: none */
+    CpuSet shared_cpus;         /* for VCPU */
+    CpuSet dedicated_cpus;      /* for PCPU */
+    int64_t memory_mib;
+    GPtrArray *traits;          /* of Trait* */
+} HostFacts;
+
+/* Asks libvirt. CPUPinning..., InvalidConfiguration when the CPU sets of nova.conf do not fit the
+ * host. 'release' is the control plane's Nova major version. */
+HostFacts *host_facts_fetch(Hypervisor *hypervisor, const Options *options, int release,
+                            NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+void host_facts_free(HostFacts *facts);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(HostFacts, host_facts_free)
+
+/* In GiB, whole (Nova truncates). */
+typedef struct DiskSpace {
+    int64_t total_gib;
+    int64_t used_gib;
+    int64_t free_bytes;
+} DiskSpace;
+
+/* Of the file system that holds instances_path. */
+bool host_facts_fetch_disk(const Options *options, DiskSpace *ret_space, NovaError **err);
+
+/* MemTotal minus what is free for programs, of /proc/meminfo. */
+int64_t host_facts_fetch_memory_used_mib(const HostFacts *facts);
+
+/* " 10:37:44 up  1:00,  2 users,  load average: 0.10, 0.11, 0.12\n", as `uptime` prints it.
+ * Caller frees. */
+char *host_facts_fetch_uptime(void);

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The handlers of agent/methods.c's table. Each gets its Operation with the instance decoded and
+ * returns false with *err set, or true; what else happens on failure is the row's flags. */
+
+#include "compute/operation.h"
+
+/* build.c, terminate.c */
+bool op_build_and_run_instance(Operation *op, NovaError **err);
+bool op_terminate_instance(Operation *op, NovaError **err);
+
+/* power.c */
+bool op_stop_instance(Operation *op, NovaError **err);
+bool op_start_instance(Operation *op, NovaError **err);
+bool op_reboot_instance(Operation *op, NovaError **err);
+
+/* events.c */
+bool op_external_instance_event(Operation *op, NovaError **err);
+
+/* console.c */
+bool op_get_console_output(Operation *op, NovaError **err);
+bool op_get_vnc_console(Operation *op, NovaError **err);
+bool op_validate_console_port(Operation *op, NovaError **err);
+bool op_get_host_uptime(Operation *op, NovaError **err);
