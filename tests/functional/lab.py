@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The lab as the tests see it: servers through the API, and what is true on the host."""
+import base64
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import time
+import unittest
+
+import openstack
+
+LAB = pathlib.Path(__file__).resolve().parents[1] / "lab"
+HOST = os.environ["LAB_HOST"]
+LIBVIRT = os.environ["LAB_LIBVIRT_URI"]
+AGENT_LOG = pathlib.Path(os.environ["LAB_LOG"]) / f"kilonovad-{HOST}.log"
+
+
+def run(*argv, check=True, **kwargs):
+    result = subprocess.run([str(a) for a in argv], capture_output=True, text=True, **kwargs)
+    if check and result.returncode:
+        raise AssertionError(f"{argv}: exit {result.returncode}\n{result.stdout}{result.stderr}")
+    return result
+
+
+def virsh(*argv, check=True):
+    return run("virsh", "-q", "-c", LIBVIRT, *argv, check=check).stdout
+
+
+def agent(*argv, check=True):
+    return run(LAB / "agent", "kilonovad", *argv, check=check).stdout
+
+
+def agent_pid():
+    """The agent's pid, or None."""
+    words = [word for word in agent("status", HOST, check=False).split() if word.isdigit()]
+    return int(words[-1]) if words and os.path.exists(f"/proc/{words[-1]}") else None
+
+
+def audit():
+    """Leftovers on the host and in the services, as text; empty when there are none."""
+    result = run(LAB / "audit", HOST, check=False)
+    return "" if result.returncode == 0 else result.stdout + result.stderr
+
+
+def wait(seconds, what, check):
+    deadline = time.monotonic() + seconds
+    while True:
+        value = check()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what}: not within {seconds} s")
+        time.sleep(0.2)
+
+
+class LabTest(unittest.TestCase):
+    """Servers made by self.create() are deleted afterwards, and nothing of them may remain."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.cloud = openstack.connect()
+        cls.compute = cls.cloud.compute
+        cls.images = {i.name: i for i in cls.cloud.image.images()}
+        cls.flavors = {f.name: f for f in cls.compute.flavors()}
+        cls.networks = {n.name: n for n in cls.cloud.network.networks()}
+
+    def setUp(self):
+        self.servers = []
+        wait(30, "compute service up", self.is_service_up)
+
+    def is_service_up(self):
+        return any(s.state == "up" and s.binary == "nova-compute" and s.host == HOST for s in self.compute.services())
+
+    def tearDown(self):
+        for server in self.servers:
+            self.compute.delete_server(server.id, ignore_missing=True)
+        for server in self.servers:
+            self.wait_gone(server)
+
+    def assert_nothing_left(self):
+        deadline = time.monotonic() + 20
+        while True:
+            left = audit()
+            if not left:
+                return
+            if time.monotonic() > deadline:
+                self.fail("left behind:\n" + left)
+            time.sleep(0.5)
+
+    # ---- servers ----
+
+    def nics(self, *names):
+        return [{"uuid": self.networks[name].id} for name in names] or "none"
+
+    def request(self, name, image="hlt", flavor="tiny", networks=(), user_data=None, **more):
+        """Asks for a server and returns at once."""
+        if isinstance(networks, (list, tuple)):
+            networks = self.nics(*networks)
+        if user_data is not None:
+            more["user_data"] = base64.b64encode(user_data.encode()).decode()
+        server = self.compute.create_server(name=name, image_id=self.images[image].id,
+                                            flavor_id=self.flavors[flavor].id, networks=networks, **more)
+        self.servers.append(server)
+        return server
+
+    def create(self, *args, **kwargs):
+        return self.wait_status(self.request(*args, **kwargs), "ACTIVE", kwargs.pop("within", 120))
+
+    def get(self, server):
+        return self.compute.get_server(server.id)
+
+    def wait_status(self, server, status, seconds=60):
+        def check():
+            fresh = self.get(server)
+            if fresh.status == "ERROR" and status != "ERROR":
+                self.fail(f"{server.name}: ERROR: {fresh.fault}")
+            return fresh if fresh.status == status and fresh.task_state is None else None
+        return wait(seconds, f"{server.name} {status}", check)
+
+    def wait_gone(self, server, seconds=60):
+        wait(seconds, f"{server.name} deleted", lambda: self.compute.find_server(server.id) is None)
+
+    def delete(self, server):
+        self.compute.delete_server(server.id)
+        self.wait_gone(server)
+        self.servers = [s for s in self.servers if s.id != server.id]
+
+    def actions(self, server):
+        """{action: {event: result}} of the server, also of a deleted one."""
+        found = {}
+        for action in self.compute.server_actions(server.id):
+            full = self.compute.get_server_action(action.request_id, server.id)
+            found.setdefault(full.action, {}).update(
+                {e["event"]: e["result"] for e in full.events})
+        return found
+
+    # ---- the host ----
+
+    def domain_state(self, server):
+        return virsh("domstate", server.id, check=False).strip()
+
+    def domain_id(self, server):
+        return virsh("domid", server.id, check=False).strip()
+
+    def instance_folder(self, server):
+        path = virsh("dumpxml", server.id).split("console.log")[0].rsplit("'", 1)[-1].rsplit('"', 1)[-1]
+        return pathlib.Path(path)
+
+    def console(self, server):
+        return self.compute.get_server_console_output(server.id)["output"]
+
+    def wait_console(self, server, text, seconds=90):
+        return wait(seconds, f"{text!r} on the console", lambda: self.console(server) if text in self.console(server) else None)
+
+    # ---- the guest ----
+
+    def keypair(self):
+        folder = tempfile.mkdtemp(prefix="kilonova-test-")
+        self.addCleanup(shutil.rmtree, folder)
+        key = pathlib.Path(folder) / "key"
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)
+        name = pathlib.Path(folder).name
+        self.compute.create_keypair(name=name, public_key=key.with_suffix(".pub").read_text())
+        self.addCleanup(self.compute.delete_keypair, name)
+        return name, key
+
+    def ssh(self, key, address, command, seconds=90):
+        def attempt():
+            result = run("ssh", "-i", key, "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+                         "-o", "LogLevel=ERROR", "-o", "BatchMode=yes", "-o", "ConnectTimeout=3", f"root@{address}",
+                         command, check=False)
+            return (result.stdout,) if result.returncode == 0 else None
+        return wait(seconds, f"ssh to {address}", attempt)[0]
+
+    def address(self, server, network="provider"):
+        return self.get(server).addresses[network][0]["addr"]
