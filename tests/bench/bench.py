@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measures both agents the same way and prints the ratios.
+
+Every figure is taken from outside: /proc for memory and CPU (all processes of the agent, reaped
+children counted), the API and the broker for times, the agents' own "Took N seconds" lines for builds.
+"""
+import argparse
+import os
+import pathlib
+import re
+import statistics
+import subprocess
+import time
+
+import openstack
+import oslo_messaging
+from nova import config, context, objects, rpc
+from nova.compute import rpcapi
+
+HERE = pathlib.Path(__file__).resolve().parent
+LAB = HERE.parent / "lab"
+HOST = os.environ["LAB_HOST"]
+LOGS = pathlib.Path(os.environ["LAB_LOG"])
+TICKS = os.sysconf("SC_CLK_TCK")
+AGENTS = ("nova-compute", "kilonovad")
+
+
+def lab(*argv):
+    return subprocess.run([str(LAB / argv[0]), *argv[1:]], check=True, capture_output=True, text=True).stdout
+
+
+def stat_fields(pid):
+    return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+
+
+class Processes:
+    """All processes of an agent: its main one, what descends from it, and its privsep daemons."""
+
+    def __init__(self, agent):
+        words = [w for w in lab("agent", agent, "status", HOST).split() if w.isdigit()]
+        self.main = int(words[-1])
+
+    def pids(self):
+        found = {self.main}
+        for entry in pathlib.Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                parent = int(stat_fields(entry.name)[1])
+                line = (entry / "cmdline").read_bytes().decode(errors="replace")
+            except (OSError, IndexError):
+                continue
+            if parent in found or "privsep-helper" in line and f"nova-compute-{HOST}" in line:
+                found.add(int(entry.name))
+        return found
+
+    def memory(self):
+        """(PSS, RSS) in MiB."""
+        pss = rss = 0
+        for pid in self.pids():
+            try:
+                text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+            except OSError:
+                continue
+            pss += int(re.search(r"^Pss:\s+(\d+)", text, re.M)[1])
+            rss += int(re.search(r"^Rss:\s+(\d+)", text, re.M)[1])
+        return pss / 1024, rss / 1024
+
+    def cpu(self):
+        """CPU seconds so far, those of reaped children included."""
+        total = 0
+        for pid in self.pids():
+            try:
+                total += sum(int(x) for x in stat_fields(pid)[11:15])
+            except OSError:
+                pass
+        return total / TICKS
+
+
+class Bench:
+    def __init__(self, options):
+        self.options = options
+        self.cloud = openstack.connect()
+        config.parse_args(["bench", "--config-file", f"{os.environ['LAB_DIR']}/etc/nova/nova.conf"])
+        objects.register_all()
+        objects.Service.enable_min_version_cache()
+        self.ctxt = context.get_admin_context()
+        cell = next(c for c in objects.CellMappingList.get_all(self.ctxt) if not c.is_cell0())
+        context.set_target_cell(self.ctxt, cell)
+        self.compute = rpcapi.ComputeAPI()
+
+    # ---- the API ----
+
+    def service(self):
+        return next((s for s in self.cloud.compute.services() if s.binary == "nova-compute" and s.host == HOST), None)
+
+    def create(self, n, network):
+        image = self.cloud.image.find_image("hlt").id
+        flavor = self.cloud.compute.find_flavor("tiny").id
+        nics = [{"uuid": self.cloud.network.find_network("provider").id}] if network else "none"
+        servers = [self.cloud.compute.create_server(name=f"bench-{i}", image_id=image, flavor_id=flavor, networks=nics)
+                   for i in range(n)]
+        return [self.cloud.compute.wait_for_server(s, wait=300, interval=0.5) for s in servers]
+
+    def delete(self, servers):
+        for server in servers:
+            self.cloud.compute.delete_server(server.id)
+        for server in servers:
+            self.cloud.compute.wait_for_delete(server, wait=300, interval=0.5)
+
+    # ---- the figures ----
+
+    def start(self, agent):
+        """(exec to consuming, exec to service up) in seconds: a call waits in the queue for the first consumer."""
+        before = self.service()
+        began = time.monotonic()
+        process = subprocess.Popen([str(LAB / "agent"), agent, "start", HOST], stdout=subprocess.DEVNULL)
+        client = rpc.get_client(oslo_messaging.Target(topic="compute", server=HOST, namespace="baseapi", version="1.0"))
+        client.prepare(timeout=60).call(self.ctxt, "ping", arg="x")
+        consuming = time.monotonic() - began
+        while True:
+            now = self.service()
+            if now and now.state == "up" and (not before or now.updated_at != before.updated_at):
+                break
+            time.sleep(0.05)
+        up = time.monotonic() - began
+        process.wait()
+        return consuming, up
+
+    def idle_cpu(self, processes, seconds=60):
+        before = processes.cpu()
+        time.sleep(seconds)
+        return (processes.cpu() - before) * 60 / seconds
+
+    def boot_cpu(self, processes):
+        """CPU seconds and build seconds of one boot with a port, medians; the first is not counted."""
+        cpu = []
+        self.delete(self.create(1, True))
+        for _ in range(self.options.boots):
+            before = processes.cpu()
+            servers = self.create(1, True)
+            time.sleep(2)
+            cpu.append(processes.cpu() - before)
+            self.delete(servers)
+        return statistics.median(cpu)
+
+    def build_seconds(self, agent, offset):
+        log = (LOGS / f"{agent}-{HOST}.log").read_text(errors="replace")[offset:]
+        took = [float(x) for x in re.findall(r"Took ([\d.]+) seconds to build instance", log)]
+        spawn = [float(x) for x in re.findall(r"Took ([\d.]+) seconds to spawn the instance", log)]
+        return (statistics.median(took) if took else None, statistics.median(spawn) if spawn else None)
+
+    def round_trips(self, server):
+        instance = objects.Instance.get_by_uuid(self.ctxt, server.id)
+        times = []
+        for _ in range(self.options.calls):
+            began = time.monotonic()
+            self.compute.get_console_output(self.ctxt, instance, 10)
+            times.append((time.monotonic() - began) * 1000)
+        times.sort()
+        return times[len(times) // 2], times[int(len(times) * 0.99) - 1]
+
+    def measure(self, agent):
+        figures = {}
+        for other in AGENTS:
+            lab("agent", other, "stop", HOST)
+        lab("agent", agent, "start", HOST)  # the host is known to the cell, the image is not cached twice
+        self.delete(self.create(1, True))
+        starts = []
+        for _ in range(3):
+            lab("agent", agent, "stop", HOST)
+            starts.append(self.start(agent))
+        figures["exec to consuming, s"] = statistics.median(s[0] for s in starts)
+        figures["exec to service up, s"] = statistics.median(s[1] for s in starts)
+        processes = Processes(agent)
+        time.sleep(5)
+        figures["PSS idle, MiB"], figures["RSS idle, MiB"] = processes.memory()
+        figures["CPU idle, s a minute"] = self.idle_cpu(processes)
+        offset = len((LOGS / f"{agent}-{HOST}.log").read_text(errors="replace"))
+        figures["CPU a boot with one port, s"] = self.boot_cpu(processes)
+        figures["build, s"], figures["of it in spawn, s"] = self.build_seconds(agent, offset)
+        servers = self.create(1, True)
+        figures["PSS with 1 guest, MiB"], figures["RSS with 1 guest, MiB"] = processes.memory()
+        p50, p99 = self.round_trips(servers[0])
+        figures["get_console_output p50, ms"], figures["get_console_output p99, ms"] = p50, p99
+        servers += self.create(self.options.guests - 1, True)
+        figures[f"PSS with {self.options.guests} guests, MiB"], figures[f"RSS with {self.options.guests} guests, MiB"] = \
+            processes.memory()
+        self.delete(servers)
+        lab("agent", agent, "stop", HOST)
+        return figures
+
+
+def table(results):
+    lines = ["| figure | nova-compute 34.0.0 | kilonovad | ratio |", "|---|---|---|---|"]
+    for name in results[AGENTS[0]]:
+        nova, ours = (results[agent][name] for agent in AGENTS)
+        text = ["–" if v is None else f"{v:.3g}" for v in (nova, ours)]
+        ratio = f"1/{nova / ours:.1f}" if nova and ours else "–"
+        lines.append(f"| {name} | {text[0]} | {text[1]} | {ratio} |")
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--guests", type=int, default=20)
+    parser.add_argument("--calls", type=int, default=200)
+    parser.add_argument("--boots", type=int, default=5)
+    bench = Bench(parser.parse_args())
+    results = {agent: bench.measure(agent) for agent in AGENTS}
+    text = table(results)
+    print(text)
+    (HERE.parent / "results" / "bench.md").write_text(text)
+
+
+if __name__ == "__main__":
+    main()
