@@ -33,6 +33,7 @@ typedef struct PlannedDisk {
 
 typedef struct DiskPlan {
     char *os_type;    /* may be NULL */
+    bool needs_certificates; /* the user named trusted image certificates */
     GPtrArray *disks; /* of PlannedDisk, in the order Nova creates them */
 } DiskPlan;
 
@@ -41,6 +42,7 @@ typedef struct DiskPlanInput {
     const char *kernel_id;  /* the same */
     const char *ramdisk_id; /* used only with a kernel */
     const char *os_type;
+    bool needs_certificates;
     bool is_volume_backed;  /* no local root */
     int64_t root_gib;       /* 0: the image's size */
     int64_t ephemeral_gib;  /* the flavor's */

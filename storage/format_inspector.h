@@ -38,6 +38,7 @@ typedef struct FormatInspector FormatInspector;
 
 typedef struct FormatVerdict {
     bool is_ambiguous;     /* several formats at once (other than iso with gpt): never acceptable */
+    bool is_undecidable;   /* detection itself failed: never acceptable */
     unsigned matches;      /* bit (1 << ImageFormat) for each that matched; raw only alone */
     ImageFormat format;    /* the one to use unless ambiguous; iso wins over gpt */
     bool is_incomplete;    /* matched, but the file ends before everything that must be checked */

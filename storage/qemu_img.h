@@ -39,9 +39,6 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(QemuImgInfo, qemu_img_info_clear)
 bool qemu_img_info_from_text(const char *text, const char *path, QemuImgInfo *ret_info,
                              NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
-/* Of a plain image: size 0 is not allowed. */
-bool qemu_img_create(const char *path, const char *format, uint64_t size, NovaError **err)
-    G_GNUC_WARN_UNUSED_RESULT;
 /* A qcow2 over 'base', whose format is given, never guessed; size 0: the base's; cluster_size 0:
  * qemu's default. */
 bool qemu_img_create_overlay(const char *path, const char *base, const char *base_format,
@@ -53,5 +50,5 @@ bool qemu_img_resize(const char *path, const char *format, uint64_t size, NovaEr
 /* Writes through to the disk: cache mode none where the file system of 'target' knows O_DIRECT,
  * else writeback. ImageUnacceptable("Unable to convert image to ...") with image_id = source. */
 bool qemu_img_convert(const char *source, const char *target, const char *source_format,
-                      const char *target_format, bool compress, NovaError **err)
+                      const char *target_format, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;

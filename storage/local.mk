@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+libkilonova_a_SOURCES += \
+	storage/blank_disk.c storage/blank_disk.h \
+	storage/disk_info.c storage/disk_info.h \
+	storage/disk_plan.c storage/disk_plan.h \
+	storage/disks.c storage/disks.h \
+	storage/file_copy.c storage/file_copy.h \
+	storage/file_lock.c storage/file_lock.h \
+	storage/format_inspector.c storage/format_inspector.h \
+	storage/glance.c storage/glance.h \
+	storage/image_cache.c storage/image_cache.h \
+	storage/image_errors.c storage/image_errors.h \
+	storage/instance_folder.c storage/instance_folder.h \
+	storage/qemu_img.c storage/qemu_img.h
+
+unit_tests += tests/unit/test_image_cache
+EXTRA_DIST += tests/unit/storage_fixture.h
+
+fuzz_programs += tests/fuzz/fuzz_format_inspector
+tests_fuzz_fuzz_format_inspector_SOURCES = tests/fuzz/fuzz_format_inspector.c tests/fuzz/replay.c
+
+# Against oslo.utils itself: tests/differential/format_inspector.py says how to run it.
+noinst_PROGRAMS += tests/differential/inspect_format
+tests_differential_inspect_format_SOURCES = tests/differential/inspect_format.c
+EXTRA_DIST += tests/differential/format_inspector.py

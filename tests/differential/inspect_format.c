@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Prints one line for each path read from stdin: what the format inspector decides. For
+ * format_inspector.py, which compares the lines with oslo.utils. */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "storage/format_inspector.h"
+
+static const char *
+decision(const FormatVerdict *verdict)
+{
+    if (verdict->is_undecidable)
+        return "error";
+    if (verdict->is_ambiguous || verdict->is_incomplete)
+        return "format-error";
+    return verdict->is_safe ? "safe" : "unsafe";
+}
+
+int
+main(void)
+{
+    char path[4096];
+
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    while (fgets(path, sizeof path, stdin)) {
+        FormatVerdict verdict;
+        const char *word;
+
+        path[strcspn(path, "\n")] = '\0';
+        if (!format_inspector_inspect_file(path, &verdict, NULL)) {
+            printf("unreadable\n");
+            continue;
+        }
+        word = decision(&verdict);
+        if (strcmp(word, "safe") == 0 || strcmp(word, "unsafe") == 0)
+            printf("%s %s\n", word, image_format_name(verdict.format));
+        else
+            printf("%s\n", word);
+    }
+    return 0;
+}
