@@ -4,7 +4,7 @@
  * (LibvirtDriver.get_available_resource and update_provider_tree).
  *
  * The fixed facts are read once a connection; the changing ones (memory in use, disk, uptime) at
- * each call. Any thread; a HostFacts is immutable once made. */
+ * each call. Any thread; a NodeFacts is immutable once made. */
 
 #include <glib.h>
 #include <jansson.h>
@@ -16,7 +16,7 @@
 #include "compute/xml/cpu_set.h"
 #include "conf/options.h"
 
-typedef struct HostFacts {
+typedef struct NodeFacts {
     char *hostname;             /* libvirt's: the node's name */
     uint64_t libvirt_version;   /* major * 1000000 + minor * 1000 + micro, both */
     uint64_t qemu_version;
@@ -28,14 +28,14 @@ typedef struct HostFacts {
     CpuSet dedicated_cpus;      /* for PCPU */
     int64_t memory_mib;
     GPtrArray *traits;          /* of Trait* */
-} HostFacts;
+} NodeFacts;
 
 /* Asks libvirt. CPUPinning..., InvalidConfiguration when the CPU sets of nova.conf do not fit the
  * host. 'release' is the control plane's Nova major version. */
-HostFacts *host_facts_fetch(Hypervisor *hypervisor, const Options *options, int release,
+NodeFacts *node_facts_fetch(Hypervisor *hypervisor, const Options *options, int release,
                             NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
-void host_facts_free(HostFacts *facts);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(HostFacts, host_facts_free)
+void node_facts_free(NodeFacts *facts);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(NodeFacts, node_facts_free)
 
 /* In GiB, whole (Nova truncates). */
 typedef struct DiskSpace {
@@ -45,11 +45,11 @@ typedef struct DiskSpace {
 } DiskSpace;
 
 /* Of the file system that holds instances_path. */
-bool host_facts_fetch_disk(const Options *options, DiskSpace *ret_space, NovaError **err);
+bool node_facts_fetch_disk(const Options *options, DiskSpace *ret_space, NovaError **err);
 
 /* MemTotal minus what is free for programs, of /proc/meminfo. */
-int64_t host_facts_fetch_memory_used_mib(const HostFacts *facts);
+int64_t node_facts_fetch_memory_used_mib(const NodeFacts *facts);
 
 /* " 10:37:44 up  1:00,  2 users,  load average: 0.10, 0.11, 0.12\n", as `uptime` prints it.
  * Caller frees. */
-char *host_facts_fetch_uptime(void);
+char *node_facts_fetch_uptime(void);

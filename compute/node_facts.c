@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define LOG_NAME "kilonova.compute.host_facts"
-#include "compute/host_facts.h"
+#define LOG_NAME "kilonova.compute.node_facts"
+#include "compute/node_facts.h"
 
 #include <errno.h>
 #include <libxml/parser.h>
@@ -17,9 +17,9 @@
 #include "compute/traits.h"
 #include "compute/xml/xml_builder.h"
 
-/* What stands in the capabilities but not in HostFacts, while it is made. */
+/* What stands in the capabilities but not in NodeFacts, while it is made. */
 typedef struct Making {
-    HostFacts *facts;
+    NodeFacts *facts;
     const Options *options;
     Hypervisor *hypervisor;
     xmlDoc *document;
@@ -397,7 +397,7 @@ network_metadata_json(Making *making, int64_t cell_id)
 static const CpuSet *
 pinnable_cpus(Making *making)
 {
-    const HostFacts *facts = making->facts;
+    const NodeFacts *facts = making->facts;
 
     if (cpu_set_is_empty(&facts->dedicated_cpus) &&
         !(is_text(making->options->compute.cpu_shared_set) &&
@@ -664,7 +664,7 @@ read_online_cpus(Making *making, NovaError **err)
 static bool
 make_facts(Making *making, NovaError **err)
 {
-    HostFacts *facts = making->facts;
+    NodeFacts *facts = making->facts;
     uint64_t memory_kib;
 
     facts->hostname = hypervisor_fetch_hostname(making->hypervisor, err);
@@ -685,10 +685,10 @@ make_facts(Making *making, NovaError **err)
     return true;
 }
 
-HostFacts *
-host_facts_fetch(Hypervisor *hypervisor, const Options *options, int release, NovaError **err)
+NodeFacts *
+node_facts_fetch(Hypervisor *hypervisor, const Options *options, int release, NovaError **err)
 {
-    g_autoptr(HostFacts) facts = g_new0(HostFacts, 1);
+    g_autoptr(NodeFacts) facts = g_new0(NodeFacts, 1);
     g_auto(Making) making = {
         .facts = facts,
         .options = options,
@@ -708,7 +708,7 @@ host_facts_fetch(Hypervisor *hypervisor, const Options *options, int release, No
 }
 
 void
-host_facts_free(HostFacts *facts)
+node_facts_free(NodeFacts *facts)
 {
     if (!facts)
         return;
@@ -725,7 +725,7 @@ host_facts_free(HostFacts *facts)
 }
 
 bool
-host_facts_fetch_disk(const Options *options, DiskSpace *ret_space, NovaError **err)
+node_facts_fetch_disk(const Options *options, DiskSpace *ret_space, NovaError **err)
 {
     const uint64_t gib = 1024 * 1024 * 1024;
     struct statvfs fs;
@@ -753,7 +753,7 @@ meminfo_kib(const char *text, const char *key)
 }
 
 int64_t
-host_facts_fetch_memory_used_mib(const HostFacts *facts)
+node_facts_fetch_memory_used_mib(const NodeFacts *facts)
 {
     g_autofree char *text = NULL;
 
@@ -777,7 +777,7 @@ count_users(void)
 }
 
 char *
-host_facts_fetch_uptime(void)
+node_facts_fetch_uptime(void)
 {
     g_autoptr(GString) text = g_string_new(NULL);
     double loads[3] = {0, 0, 0};

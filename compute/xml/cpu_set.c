@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "compute/xml/cpu_set.h"
+
+#include <string.h>
+
+void
+cpu_set_clear(CpuSet *set)
+{
+    g_clear_pointer(&set->words, g_free);
+    set->n_words = 0;
+}
+
+bool
+cpu_set_add(CpuSet *set, int64_t number)
+{
+    unsigned word = (unsigned)(number / 64);
+
+    if (number < 0 || number >= CPU_SET_MAX)
+        return false;
+    if (word >= set->n_words) {
+        set->words = g_renew(uint64_t, set->words, word + 1);
+        memset(set->words + set->n_words, 0, (word + 1 - set->n_words) * sizeof(uint64_t));
+        set->n_words = word + 1;
+    }
+    set->words[word] |= UINT64_C(1) << (number % 64);
+    return true;
+}
+
+bool
+cpu_set_add_range(CpuSet *set, int64_t first, int64_t last)
+{
+    if (first < 0 || last >= CPU_SET_MAX)
+        return false;
+    for (int64_t number = last; number >= first; number--)
+        cpu_set_add(set, number);
+    return true;
+}
+
+bool
+cpu_set_has(const CpuSet *set, int64_t number)
+{
+    return number >= 0 && number / 64 < set->n_words &&
+           (set->words[number / 64] >> (number % 64) & 1);
+}
+
+bool
+cpu_set_is_empty(const CpuSet *set)
+{
+    for (unsigned i = 0; i < set->n_words; i++) {
+        if (set->words[i])
+            return false;
+    }
+    return true;
+}
+
+static uint64_t
+word_at(const CpuSet *set, unsigned i)
+{
+    return i < set->n_words ? set->words[i] : 0;
+}
+
+bool
+cpu_set_equal(const CpuSet *a, const CpuSet *b)
+{
+    return cpu_set_is_subset(a, b) && cpu_set_is_subset(b, a);
+}
+
+bool
+cpu_set_is_subset(const CpuSet *set, const CpuSet *of)
+{
+    for (unsigned i = 0; i < set->n_words; i++) {
+        if (set->words[i] & ~word_at(of, i))
+            return false;
+    }
+    return true;
+}
+
+void
+cpu_set_unite(CpuSet *set, const CpuSet *other)
+{
+    for (int64_t number = cpu_set_next(other, 0); number >= 0;
+         number = cpu_set_next(other, number + 1))
+        cpu_set_add(set, number);
+}
+
+void
+cpu_set_intersect(CpuSet *set, const CpuSet *other)
+{
+    for (unsigned i = 0; i < set->n_words; i++)
+        set->words[i] &= word_at(other, i);
+}
+
+void
+cpu_set_subtract(CpuSet *set, const CpuSet *other)
+{
+    for (unsigned i = 0; i < set->n_words; i++)
+        set->words[i] &= ~word_at(other, i);
+}
+
+void
+cpu_set_copy(CpuSet *to, const CpuSet *from)
+{
+    to->n_words = from->n_words;
+    to->words = g_memdup2(from->words, from->n_words * sizeof(uint64_t));
+}
+
+int64_t
+cpu_set_next(const CpuSet *set, int64_t from)
+{
+    for (int64_t word = from / 64; word < set->n_words; word++) {
+        uint64_t bits = set->words[word];
+
+        if (word == from / 64)
+            bits &= UINT64_MAX << (from % 64);
+        if (bits)
+            return word * 64 + __builtin_ctzll(bits);
+    }
+    return -1;
+}
+
+/* Python's int(): surrounding white space, a sign, decimal digits. */
+static bool
+parse_number(char *text, int64_t *ret_number)
+{
+    const char *digits = g_strstrip(text);
+
+    return *digits && g_ascii_string_to_signed(digits, 10, INT64_MIN, INT64_MAX, ret_number, NULL);
+}
+
+static bool
+invalid_rule(NovaError **err, const char *what, const char *rule)
+{
+    return nova_error_set(err, NOVA_ERROR_INVALID, "Invalid %s expression '%s'", what, rule);
+}
+
+static bool
+parse_range(const char *rule, const char *dash, CpuSet *members, CpuSet *rejected, NovaError **err)
+{
+    bool reject = rule[0] == '^';
+    const char *start = rule + (reject ? 1 : 0);
+    g_autofree char *first_text = g_strndup(start, (gsize)(dash - start));
+    g_autofree char *last_text = g_strdup(dash + 1);
+    int64_t first, last;
+
+    if (!parse_number(first_text, &first) || !parse_number(last_text, &last) || first > last)
+        return invalid_rule(err, "range", rule);
+    if (!cpu_set_add_range(reject ? rejected : members, first, last))
+        return invalid_rule(err, "range", rule);
+    return true;
+}
+
+static bool
+parse_single(const char *rule, CpuSet *members, CpuSet *rejected, NovaError **err)
+{
+    bool reject = rule[0] == '^';
+    g_autofree char *text = g_strdup(rule + (reject ? 1 : 0));
+    int64_t number;
+
+    if (!parse_number(text, &number) || !cpu_set_add(reject ? rejected : members, number))
+        return invalid_rule(err, reject ? "exclusion" : "inclusion", rule);
+    return true;
+}
+
+bool
+cpu_set_parse(const char *spec, CpuSet *set, NovaError **err)
+{
+    g_auto(GStrv) rules = g_strsplit(spec, ",", -1);
+    g_auto(CpuSet) members = {0};
+    g_auto(CpuSet) rejected = {0};
+
+    for (unsigned i = 0; rules[i]; i++) {
+        const char *rule = g_strstrip(rules[i]);
+        const char *dash = strchr(rule, '-');
+
+        if (!*rule)
+            continue;
+        if (!(dash ? parse_range(rule, dash, &members, &rejected, err)
+                   : parse_single(rule, &members, &rejected, err)))
+            return false;
+    }
+    cpu_set_subtract(&members, &rejected);
+    cpu_set_unite(set, &members);
+    return true;
+}
+
+char *
+cpu_set_format(const CpuSet *set)
+{
+    GString *text = g_string_new(NULL);
+    int64_t first = cpu_set_next(set, 0);
+
+    while (first >= 0) {
+        int64_t last = first;
+
+        while (cpu_set_has(set, last + 1))
+            last++;
+        if (last == first)
+            g_string_append_printf(text, "%s%" PRId64, text->len ? "," : "", first);
+        else
+            g_string_append_printf(text, "%s%" PRId64 "-%" PRId64, text->len ? "," : "", first,
+                                   last);
+        first = cpu_set_next(set, last + 1);
+    }
+    return g_string_free(text, FALSE);
+}
