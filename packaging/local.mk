@@ -12,7 +12,7 @@ dist_logrotate_DATA = packaging/logrotate/kilonova
 dist_novaconf_DATA = packaging/nova-compute.conf.d/kilonova.conf
 
 EXTRA_DIST += packaging/kilonovad.service.in packaging/build packaging/check packaging/debian \
-	packaging/rpm/kilonova.spec.in
+	packaging/rpm/kilonova.spec.in packaging/rpm/rpmlint.toml
 CLEANFILES += packaging/kilonovad.service
 
 packaging/kilonovad.service: packaging/kilonovad.service.in Makefile
