@@ -207,7 +207,8 @@ send_answer(int socket, const FakeRequest *request, const FakeAnswer *answer)
     const char *body = answer && answer->body ? answer->body : "";
     const char *headers = answer && answer->headers ? answer->headers : "";
     int status = !answer ? 404 : answer->status ? answer->status : 200;
-    g_autofree char *head = NULL;
+    const char *type = "Content-Type: application/json\r\n";
+    g_autofree char *text = NULL;
 
     if (answer && answer->delay_ms)
         g_usleep((gulong)answer->delay_ms * 1000);
@@ -215,14 +216,15 @@ send_answer(int socket, const FakeRequest *request, const FakeAnswer *answer)
         send_text(socket, answer->raw, strlen(answer->raw));
         return false;
     }
-    head = g_strdup_printf("HTTP/1.1 %d Scripted\r\n%s%sContent-Length: %zu\r\n\r\n", status,
-                           headers,
-                           strcasestr(headers, "content-type:") ? ""
-                                                                : "Content-Type: application/json\r\n",
-                           status == 204 ? 0 : strlen(body));
-    send_text(socket, head, strlen(head));
-    if (strcmp(request->method, "HEAD") != 0 && status != 204)
-        send_text(socket, body, strlen(body));
+    if (strcasestr(headers, "content-type:"))
+        type = "";
+    if (status == 204)
+        body = "";
+    /* In one piece: two would wait for each other (Nagle, delayed acknowledgement). */
+    text = g_strdup_printf("HTTP/1.1 %d Scripted\r\n%s%sContent-Length: %zu\r\n\r\n%s", status,
+                           headers, type, strlen(body),
+                           strcmp(request->method, "HEAD") == 0 ? "" : body);
+    send_text(socket, text, strlen(text));
     return true;
 }
 

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
+libkilonova_a_SOURCES += \
+	agent/control/keystone.c agent/control/keystone.h \
+	agent/control/placement.c agent/control/placement.h agent/control/placement_private.h \
+	agent/control/placement_allocations.c \
+	agent/control/provider_tree.c agent/control/provider_tree.h \
+	agent/control/rest.c agent/control/rest.h
+
+fake_http = tests/fakes/fake_http.c tests/fakes/fake_http.h
+unit_tests += tests/unit/test_http tests/unit/test_keystone tests/unit/test_placement
+tests_unit_test_http_SOURCES = tests/unit/test_http.c $(fake_http)
+tests_unit_test_keystone_SOURCES = tests/unit/test_keystone.c $(fake_http)
+tests_unit_test_placement_SOURCES = tests/unit/test_placement.c $(fake_http)
