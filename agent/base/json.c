@@ -144,10 +144,25 @@ json_to_text(const json_t *value)
     return json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
 }
 
+/* jansson writes \u00E4, Python \u00e4. */
+static void
+lower_escapes(char *text)
+{
+    while ((text = strchr(text, '\\'))) {
+        for (int i = 2; text[1] == 'u' && i < 6 && text[i]; i++)
+            text[i] = g_ascii_tolower(text[i]);
+        text += 2;
+    }
+}
+
 char *
 json_to_python_text(const json_t *value)
 {
-    return json_dumps(value, JSON_ENSURE_ASCII | JSON_ENCODE_ANY);
+    char *text = json_dumps(value, JSON_ENSURE_ASCII | JSON_ENCODE_ANY);
+
+    if (text)
+        lower_escapes(text);
+    return text;
 }
 
 void
