@@ -16,8 +16,6 @@ block_device_free(BlockDevice *device)
     g_free(device->disk_bus);
     g_free(device->device_type);
     g_free(device->guest_format);
-    g_free(device->encryption_secret_uuid);
-    g_free(device->encryption_format);
     json_decref(device->connection_info);
     g_free(device);
 }

@@ -17,9 +17,6 @@ typedef struct BlockDevice {
     bool has_boot_index;
     int64_t boot_index; /* < 0: not bootable */
     int64_t swap_size;  /* MiB, of a swap disk */
-    bool encrypted;     /* ephemeral encryption */
-    char *encryption_secret_uuid;
-    char *encryption_format;
     json_t *connection_info; /* a volume's, after it was connected; NULL otherwise */
 } BlockDevice;
 

@@ -126,7 +126,7 @@ bool
 request_cpu_topology(const GuestRequest *request, CpuTopology *ret_topology, NovaError **err)
 {
     const int64_t vcpus = request->flavor->vcpus;
-    CpuTopology limit, wanted, best = {0};
+    CpuTopology limit = {0}, wanted = {0}, best = {0};
     int best_score = -1;
 
     if (!find_limits(request, &limit, err) || !find_preference(request, &limit, &wanted, err))

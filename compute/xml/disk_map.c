@@ -26,8 +26,6 @@ disk_entry_free(DiskEntry *entry)
     g_free(entry->dev);
     g_free(entry->type);
     g_free(entry->boot_index);
-    g_free(entry->encryption_secret_uuid);
-    g_free(entry->encryption_format);
     g_free(entry);
 }
 
@@ -86,8 +84,6 @@ copy_entry(const DiskEntry *entry)
     copy->dev = g_strdup(entry->dev);
     copy->type = g_strdup(entry->type);
     copy->boot_index = g_strdup(entry->boot_index);
-    copy->encryption_secret_uuid = g_strdup(entry->encryption_secret_uuid);
-    copy->encryption_format = g_strdup(entry->encryption_format);
     return copy;
 }
 
@@ -272,7 +268,7 @@ bus_of_device(const Naming *naming, const BlockDevice *device, const char *fallb
     return true;
 }
 
-/* get_info_from_bdm(). 'map' are the disks named so far; 'override_*' replace the device's own. */
+/* get_info_from_bdm(); 'map' are the disks named so far. */
 static DiskEntry *
 entry_of_device(const Naming *naming, const DiskMap *map, const BlockDevice *device,
                 const char *fallback_bus, GHashTable *assigned, NovaError **err)
@@ -296,9 +292,6 @@ entry_of_device(const Naming *naming, const DiskMap *map, const BlockDevice *dev
     entry->type = g_strdup(type);
     if (device->has_boot_index && device->boot_index >= 0)
         entry->boot_index = g_strdup_printf("%" PRIu64, (uint64_t)device->boot_index + 1);
-    entry->encrypted = device->encrypted;
-    entry->encryption_secret_uuid = g_strdup(device->encryption_secret_uuid);
-    entry->encryption_format = g_strdup(device->encryption_format);
     return entry;
 }
 

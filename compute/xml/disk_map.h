@@ -21,9 +21,6 @@ typedef struct DiskEntry {
     char *dev;         /* "vda" */
     char *type;        /* disk, cdrom, floppy, lun */
     char *boot_index;  /* text, compared as text; NULL: not bootable */
-    bool encrypted;    /* ephemeral encryption */
-    char *encryption_secret_uuid;
-    char *encryption_format;
 } DiskEntry;
 
 typedef struct DiskMap {

@@ -81,7 +81,7 @@ typedef struct DomainBuild {
 bool build_numa(DomainBuild *build, NovaError **err);           /* numa.c */
 bool build_memory_backing(DomainBuild *build, NovaError **err); /* memory.c */
 xmlNode *build_metadata(DomainBuild *build);                    /* metadata.c */
-void build_perf(DomainBuild *build);                            /* domain_xml.c */
+void build_perf(DomainBuild *build);                            /* perf.c */
 bool build_cpu_quota(DomainBuild *build, NovaError **err);      /* cputune.c */
 bool build_cpu(DomainBuild *build, NovaError **err);            /* cpu.c */
 bool build_machine(DomainBuild *build, NovaError **err);        /* os.c */

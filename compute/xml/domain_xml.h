@@ -45,10 +45,14 @@ typedef struct HostFacts {
     GHashTable *vdpa_devices;      /* PCI address → /dev/vhost-vdpa-N */
     GHashTable *disk_formats;      /* path of a flat disk → format noted in disk.info */
     GHashTable *volume_secrets;    /* volume id → uuid of its libvirt secret */
+    const char *const *perf_events; /* that libvirt knows; libvirt_perf_events when asked for */
     char **rbd_hosts;              /* monitors of the image backend; as long as rbd_ports */
     char **rbd_ports;
     const char *vendor, *product, *package; /* /etc/nova/release; NULL: Nova's defaults */
 } HostFacts;
+
+/* Names of the events of the libvirt that we are built for; NULL-terminated. */
+extern const char *const libvirt_perf_events[];
 
 typedef struct GuestPmem {
     const char *device_path;

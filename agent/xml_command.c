@@ -1,0 +1,541 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/xml_command.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/base/json.h"
+#include "agent/base/nova_error.h"
+#include "agent/objects/image_meta.h"
+#include "agent/objects/instance.h"
+#include "agent/objects/network_info.h"
+#include "compute/xml/domain_xml.h"
+#include "conf/options.h"
+
+#define NOVA_VERSION "34.0.0"
+#define MAX_REMEMBERED 256 /* capabilities; hosts of one operator are few */
+
+struct XmlCases {
+    GHashTable *host;   /* XML text → HostCapabilities */
+    GHashTable *domain; /* XML text → DomainCapabilities */
+};
+
+/* One case, decoded. */
+typedef struct XmlCase {
+    const json_t *json;
+    Options *options;
+    Instance *instance;
+    ImageMeta *image;
+    ImageMeta *instance_image;
+    GPtrArray *network_info;
+    BlockDevices *devices;
+    DiskMap *disk_map;
+    GPtrArray *domain_capabilities; /* borrowed from XmlCases */
+    HostFacts facts;
+    int next_serial_port;
+    DomainInput input;
+} XmlCase;
+
+static void
+free_host(void *capabilities)
+{
+    host_capabilities_free(capabilities);
+}
+
+static void
+free_domain(void *capabilities)
+{
+    domain_capabilities_free(capabilities);
+}
+
+XmlCases *
+xml_cases_new(void)
+{
+    XmlCases *cases = g_new0(XmlCases, 1);
+
+    cases->host = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_host);
+    cases->domain = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_domain);
+    return cases;
+}
+
+void
+xml_cases_free(XmlCases *cases)
+{
+    if (!cases)
+        return;
+    g_hash_table_unref(cases->host);
+    g_hash_table_unref(cases->domain);
+    g_free(cases);
+}
+
+static void
+clear_case(XmlCase *one)
+{
+    options_free(one->options);
+    instance_free(one->instance);
+    image_meta_free(one->image);
+    image_meta_free(one->instance_image);
+    g_clear_pointer(&one->network_info, g_ptr_array_unref);
+    block_devices_free(one->devices);
+    disk_map_free(one->disk_map);
+    g_clear_pointer(&one->domain_capabilities, g_ptr_array_unref);
+    cpu_set_clear(&one->facts.online_cpus);
+    cpu_set_clear(&one->facts.available_cpus);
+    g_clear_pointer(&one->facts.cpu_models, g_hash_table_unref);
+    g_clear_pointer(&one->facts.pci_interfaces, g_hash_table_unref);
+    g_strfreev(one->facts.rbd_hosts);
+    g_strfreev(one->facts.rbd_ports);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(XmlCase, clear_case)
+
+/* ---- configuration ---- */
+
+/* As it would stand in nova.conf: true, 12, a,b,c. */
+static char *
+option_text(const json_t *value)
+{
+    GString *text;
+    size_t i;
+    json_t *item;
+
+    if (json_is_string(value))
+        return g_strdup(json_string_value(value));
+    if (json_is_boolean(value))
+        return g_strdup(json_is_true(value) ? "true" : "false");
+    if (!json_is_array(value))
+        return json_dumps(value, JSON_ENCODE_ANY);
+    text = g_string_new(NULL);
+    json_array_foreach (value, i, item) {
+        g_autofree char *part = option_text(item);
+
+        g_string_append_printf(text, "%s%s", i ? "," : "", part ? part : "");
+    }
+    return g_string_free(text, FALSE);
+}
+
+static bool
+set_option(Options *options, const char *key, const json_t *value, NovaError **err)
+{
+    const char *dot = strrchr(key, '.');
+    g_autofree char *group = dot ? g_strndup(key, (gsize)(dot - key)) : g_strdup("DEFAULT");
+    g_autofree char *text = option_text(value);
+    g_autofree char *problem = NULL;
+
+    if (json_is_null(value) || options_set(options, group, dot ? dot + 1 : key, text, &problem))
+        return true;
+    return nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "config %s: %s", key,
+                          problem ? problem : "not accepted");
+}
+
+static bool
+read_options(XmlCase *one, NovaError **err)
+{
+    const char *key;
+    json_t *value;
+
+    one->options = options_new();
+    json_object_foreach (json_object_get(one->json, "config"), key, value) {
+        if (!set_option(one->options, key, value, err))
+            return false;
+    }
+    return true;
+}
+
+/* ---- host ---- */
+
+static bool
+missing(NovaError **err, const char *key)
+{
+    return nova_error_set(err, NOVA_ERROR_KEY_ERROR, "'%s'", key);
+}
+
+static bool
+read_host_capabilities(XmlCases *cases, XmlCase *one, NovaError **err)
+{
+    const char *xml = json_get_string(one->json, "host_capabilities_xml", NULL);
+    HostCapabilities *capabilities;
+
+    if (!xml)
+        return missing(err, "host_capabilities_xml");
+    capabilities = g_hash_table_lookup(cases->host, xml);
+    if (!capabilities) {
+        if (g_hash_table_size(cases->host) >= MAX_REMEMBERED)
+            g_hash_table_remove_all(cases->host);
+        capabilities = host_capabilities_parse(xml, err);
+        if (!capabilities)
+            return false;
+        g_hash_table_insert(cases->host, g_strdup(xml), capabilities);
+    }
+    one->input.host = capabilities;
+    return true;
+}
+
+static const DomainCapabilities *
+remember_domain(XmlCases *cases, const char *xml, NovaError **err)
+{
+    DomainCapabilities *capabilities = g_hash_table_lookup(cases->domain, xml);
+
+    if (capabilities)
+        return capabilities;
+    capabilities = domain_capabilities_parse(xml, err);
+    if (capabilities)
+        g_hash_table_insert(cases->domain, g_strdup(xml), capabilities);
+    return capabilities;
+}
+
+static bool
+read_domain_capabilities(XmlCases *cases, XmlCase *one, NovaError **err)
+{
+    const json_t *list = json_get_array(one->json, "domain_capabilities_xml");
+    size_t i;
+    json_t *item;
+
+    if (g_hash_table_size(cases->domain) + json_array_size(list) >= MAX_REMEMBERED)
+        g_hash_table_remove_all(cases->domain);
+    one->domain_capabilities = g_ptr_array_new();
+    json_array_foreach (list, i, item) {
+        const char *xml = json_get_string(item, "xml", NULL);
+        const DomainCapabilities *capabilities = xml ? remember_domain(cases, xml, err) : NULL;
+
+        if (!xml)
+            return missing(err, "xml");
+        if (!capabilities)
+            return false;
+        g_ptr_array_add(one->domain_capabilities, (void *)capabilities);
+    }
+    return true;
+}
+
+/* Names that libvirt's CPU map has besides those that the hypervisor lists. */
+static const char *const libvirt_cpu_models[] = {
+    "486", "pentium", "pentium2", "pentium3", "pentiumpro", "coreduo", "n270", "core2duo",
+    "qemu32", "kvm32", "cpu64-rhel5", "cpu64-rhel6", "qemu64", "kvm64", "Conroe", "Penryn",
+    "Nehalem", "Nehalem-IBRS", "Westmere", "Westmere-IBRS", "SandyBridge", "SandyBridge-IBRS",
+    "IvyBridge", "IvyBridge-IBRS", "Haswell-noTSX", "Haswell-noTSX-IBRS", "Haswell",
+    "Haswell-IBRS", "Broadwell-noTSX", "Broadwell-noTSX-IBRS", "Broadwell", "Broadwell-IBRS",
+    "Skylake-Client", "Skylake-Client-IBRS", "Skylake-Server", "Skylake-Server-IBRS",
+    "Cascadelake-Server", "Icelake-Client", "Icelake-Server", "athlon", "phenom", "Opteron_G1",
+    "Opteron_G2", "Opteron_G3", "Opteron_G4", "Opteron_G5", "EPYC", "EPYC-IBPB", "POWER6",
+    "POWER7", "POWER8", "POWER9", "POWERPC_e5500", "POWERPC_e6500",
+};
+
+static GHashTable *
+known_cpu_models(const GPtrArray *domain_capabilities)
+{
+    GHashTable *models = g_hash_table_new(g_str_hash, g_str_equal);
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(libvirt_cpu_models); i++)
+        g_hash_table_add(models, (char *)libvirt_cpu_models[i]);
+    for (guint i = 0; i < domain_capabilities->len; i++) {
+        const DomainCapabilities *capabilities = domain_capabilities->pdata[i];
+        GHashTableIter iter;
+        void *name;
+
+        g_hash_table_iter_init(&iter, capabilities->cpu_models);
+        while (g_hash_table_iter_next(&iter, &name, NULL))
+            g_hash_table_add(models, name);
+    }
+    return models;
+}
+
+static char **
+strings_of(const json_t *list)
+{
+    GPtrArray *strings = g_ptr_array_new();
+    size_t i;
+    json_t *item;
+
+    json_array_foreach (list, i, item) {
+        if (json_is_string(item))
+            g_ptr_array_add(strings, g_strdup(json_string_value(item)));
+    }
+    g_ptr_array_add(strings, NULL);
+    return (char **)g_ptr_array_free(strings, FALSE);
+}
+
+/* The case knows one interface name for all PCI devices. */
+static GHashTable *
+name_pci_interfaces(const GPtrArray *vifs, const char *name)
+{
+    GHashTable *names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+
+    for (guint i = 0; name && i < vifs->len; i++) {
+        const json_t *profile = ((const Vif *)vifs->pdata[i])->profile;
+        const char *slot = json_get_string(profile, "pci_slot", NULL);
+
+        if (slot)
+            g_hash_table_replace(names, g_strdup(slot), g_strdup(name));
+    }
+    return names;
+}
+
+static void
+read_facts(XmlCase *one)
+{
+    const json_t *host = json_object_get(one->json, "host");
+    const json_t *sysfs = json_object_get(one->json, "sysfs");
+    const json_t *monitors = json_object_get(one->json, "rbd_mon_addrs");
+    const char *rng = one->options->libvirt.rng_dev_path;
+    HostFacts *facts = &one->facts;
+
+    facts->arch = json_get_string(host, "arch", one->input.host->arch);
+    cpu_set_add_range(&facts->online_cpus, 0, json_get_int(sysfs, "online_cpus", 0) - 1);
+    cpu_set_copy(&facts->available_cpus, &facts->online_cpus);
+    facts->kernel_major = atoi(json_get_string(sysfs, "uname_release", "6"));
+    facts->libvirt_version = json_get_int(host, "libvirt_version", 0);
+    facts->machine_id = json_get_string(sysfs, "machine_id", NULL);
+    facts->direct_io = json_get_bool(host, "instances_path_supports_direct_io", true);
+    facts->has_cpu_controller = json_get_bool(host, "has_cpu_controller", true);
+    facts->kernel_supports_sev = json_get_bool(host, "kernel_supports_sev", false);
+    facts->rng_device_exists = rng && access(rng, F_OK) == 0;
+    facts->cpu_models = known_cpu_models(one->domain_capabilities);
+    facts->pci_interfaces = name_pci_interfaces(
+        one->network_info, json_get_string(sysfs, "ifname_by_pci_address", NULL));
+    facts->rbd_hosts = strings_of(json_array_get(monitors, 0));
+    facts->rbd_ports = strings_of(json_array_get(monitors, 1));
+}
+
+/* ---- disks ---- */
+
+static BlockDevice *
+read_device(const json_t *json)
+{
+    BlockDevice *device = block_device_new();
+    const json_t *boot_index = json_object_get(json, "boot_index");
+    const char *name = json_get_string(json, "device_name", NULL);
+
+    device->device_name = g_strdup(name ? name : json_get_string(json, "mount_device", NULL));
+    device->disk_bus = g_strdup(json_get_string(json, "disk_bus", NULL));
+    device->device_type = g_strdup(json_get_string(json, "device_type", NULL));
+    device->guest_format = g_strdup(json_get_string(json, "guest_format", NULL));
+    device->has_boot_index = json_is_integer(boot_index);
+    device->boot_index = json_integer_value(boot_index);
+    device->swap_size = json_get_int(json, "swap_size", 0);
+    device->connection_info = json_incref(json_object_get(json, "connection_info"));
+    return device;
+}
+
+static void
+read_device_list(const json_t *info, const char *key, GPtrArray *devices)
+{
+    size_t i;
+    json_t *item;
+
+    json_array_foreach (json_object_get(info, key), i, item)
+        g_ptr_array_add(devices, read_device(item));
+}
+
+static void
+read_devices(XmlCase *one)
+{
+    const json_t *info = json_object_get(one->json, "block_device_info");
+    const json_t *swap = json_object_get(info, "swap");
+
+    one->devices = block_devices_new();
+    one->devices->root_device_name = g_strdup(json_get_string(info, "root_device_name", NULL));
+    read_device_list(info, "image", one->devices->image);
+    read_device_list(info, "ephemerals", one->devices->ephemerals);
+    read_device_list(info, "block_device_mapping", one->devices->volumes);
+    if (json_is_object(swap))
+        one->devices->swap = read_device(swap);
+}
+
+static bool
+map_disks(XmlCase *one, NovaError **err)
+{
+    const DiskMapInput input = {
+        .options = one->options,
+        .instance = one->instance,
+        .image = one->image,
+        .instance_image = one->instance_image,
+        .host_arch = one->facts.arch,
+        .devices = one->devices,
+    };
+
+    one->disk_map = disk_map_new(&input, err);
+    return one->disk_map != NULL;
+}
+
+/* ---- one case ---- */
+
+static bool
+read_objects(XmlCase *one, NovaError **err)
+{
+    one->instance = instance_from_primitive(json_object_get(one->json, "instance"), err);
+    if (!one->instance)
+        return false;
+    if (!one->instance->flavor)
+        return missing(err, "flavor");
+    one->image = image_meta_from_dict(json_object_get(one->json, "image"), err);
+    one->instance_image = one->image ? image_meta_from_instance(one->instance, err) : NULL;
+    if (!one->instance_image)
+        return false;
+    one->network_info = network_info_from_json(json_object_get(one->json, "network_info"));
+    return true;
+}
+
+static bool
+hand_out_port(void *user, const char *host, int *ret_port, NovaError **err)
+{
+    XmlCase *one = user;
+
+    (void)host;
+    (void)err;
+    *ret_port = one->next_serial_port++;
+    return true;
+}
+
+static bool
+read_case(XmlCases *cases, XmlCase *one, NovaError **err)
+{
+    if (!json_is_object(one->json))
+        return nova_error_set(err, NOVA_ERROR_TYPE_ERROR, "a case must be an object");
+    if (!read_options(one, err) || !read_host_capabilities(cases, one, err) ||
+        !read_domain_capabilities(cases, one, err) || !read_objects(one, err))
+        return false;
+    read_facts(one);
+    read_devices(one);
+    one->next_serial_port = (int)json_get_int(one->json, "serial_console_first_port", 10000);
+    return map_disks(one, err);
+}
+
+static char *
+make_xml(XmlCase *one, NovaError **err)
+{
+    one->input.options = one->options;
+    one->input.instance = one->instance;
+    one->input.instance_name = json_get_string(one->json, "instance_name", NULL);
+    one->input.image = one->image;
+    one->input.instance_image = one->instance_image;
+    one->input.network_info = one->network_info;
+    one->input.devices = one->devices;
+    one->input.disk_map = one->disk_map;
+    one->input.facts = &one->facts;
+    one->input.domain_capabilities = one->domain_capabilities;
+    one->input.acquire_serial_port = hand_out_port;
+    one->input.user = one;
+    one->input.now = time(NULL);
+    one->input.nova_version = NOVA_VERSION;
+    return domain_xml_make(&one->input, NULL, err);
+}
+
+static json_t *
+answer_case(XmlCases *cases, const json_t *json)
+{
+    g_auto(XmlCase) one = {.json = json};
+    g_autoptr(NovaError) err = NULL;
+    g_autofree char *xml = NULL;
+    json_t *answer = json_object();
+    json_t *id = json_object_get(json, "id");
+
+    json_object_set_new(answer, "id", id ? json_incref(id) : json_null());
+    if (read_case(cases, &one, &err))
+        xml = make_xml(&one, &err);
+    if (xml) {
+        json_set_string(answer, "xml", xml);
+    } else {
+        json_set_string(answer, "error", nova_error_class(err));
+        json_set_string(answer, "message", nova_error_message(err));
+    }
+    return answer;
+}
+
+/* ---- lines ---- */
+
+/* The end of the string that starts at 'quote', or NULL. */
+static const char *
+skip_string(const char *quote, const char *end)
+{
+    for (const char *p = quote + 1; p < end; p++) {
+        if (*p == '\\')
+            p++;
+        else if (*p == '"')
+            return p + 1;
+    }
+    return NULL;
+}
+
+static json_t *
+read_value(const char *p, const char *end)
+{
+    while (p < end && g_ascii_isspace(*p))
+        p++;
+    if (p >= end || *p != ':')
+        return NULL;
+    return json_loadb(p + 1, (size_t)(end - p - 1),
+                      JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK, NULL);
+}
+
+/* The id of a line that jansson refuses for one number beyond 64 bits. New reference or NULL. */
+static json_t *
+salvage_id(const char *line, size_t length)
+{
+    const char *end = line + length;
+    int depth = 0;
+
+    for (const char *p = line; p && p < end;) {
+        if (*p == '"') {
+            const char *after = skip_string(p, end);
+
+            if (depth == 1 && after && after - p == 4 && !strncmp(p, "\"id\"", 4)) {
+                json_t *id = read_value(after, end);
+
+                if (id)
+                    return id;
+            }
+            p = after;
+            continue;
+        }
+        depth += (*p == '{' || *p == '[') - (*p == '}' || *p == ']');
+        p++;
+    }
+    return NULL;
+}
+
+static json_t *
+answer_unreadable(const char *line, size_t length, const json_error_t *error)
+{
+    json_t *id = NULL;
+
+    if (json_error_code(error) == json_error_numeric_overflow)
+        id = salvage_id(line, length);
+    return json_pack("{s:o, s:s, s:s%}", "id", id ? id : json_null(), "error", "ValueError",
+                     "message", error->text, strnlen(error->text, sizeof(error->text)));
+}
+
+char *
+xml_cases_answer(XmlCases *cases, const char *line, size_t length)
+{
+    json_error_t error;
+    json_auto_t *json = json_loadb(line, length, JSON_DECODE_ANY, &error);
+    json_auto_t *answer = json ? answer_case(cases, json)
+                               : answer_unreadable(line, length, &error);
+
+    return answer ? json_to_text(answer) : g_strdup("{\"id\":null,\"error\":\"ValueError\"}");
+}
+
+int
+xml_command(FILE *in, FILE *out)
+{
+    g_autoptr(XmlCases) cases = xml_cases_new();
+    char *line = NULL;
+    size_t size = 0;
+    ssize_t length;
+
+    while ((length = getline(&line, &size, in)) >= 0) {
+        g_autofree char *answer = NULL;
+
+        if (length > 0 && line[length - 1] == '\n')
+            length--;
+        if (length == 0)
+            continue;
+        answer = xml_cases_answer(cases, line, (size_t)length);
+        if (fprintf(out, "%s\n", answer) < 0)
+            break;
+    }
+    free(line);
+    return ferror(in) || ferror(out) || fflush(out) != 0 ? 1 : 0;
+}
