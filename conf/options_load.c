@@ -1,0 +1,829 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "conf/options_load.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <math.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "conf/conf_parser.h"
+#include "conf/options_table.h"
+
+struct OptionsStorage {
+    GPtrArray *files;   /* of char * */
+    GPtrArray *entries; /* of ConfEntry *: every occurrence, in order of precedence */
+    GHashTable *index;  /* "group.name" (lower case group, '_' for '-') → GPtrArray of ConfEntry *, borrowed */
+};
+
+/* Deepest chain of $references; a longer one is a cycle. */
+#define MAX_DEPTH 20
+
+/* ---- names and storage ---- */
+
+static char *
+normal_name(const char *name)
+{
+    return g_strdelimit(g_strdup(name), "-", '_');
+}
+
+static char *
+index_key(const char *group, const char *name)
+{
+    g_autofree char *lower = g_ascii_strdown(group, -1);
+    g_autofree char *normal = normal_name(name);
+
+    return g_strconcat(lower, ".", normal, NULL);
+}
+
+static void
+free_array(void *array)
+{
+    g_ptr_array_unref(array);
+}
+
+static struct OptionsStorage *
+storage_new(void)
+{
+    struct OptionsStorage *storage = g_new0(struct OptionsStorage, 1);
+
+    storage->files = g_ptr_array_new_with_free_func(g_free);
+    storage->entries = g_ptr_array_new_with_free_func(conf_entry_free);
+    storage->index = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_array);
+    return storage;
+}
+
+static void
+storage_free(struct OptionsStorage *storage)
+{
+    if (!storage)
+        return;
+    g_hash_table_unref(storage->index);
+    g_ptr_array_unref(storage->entries);
+    g_ptr_array_unref(storage->files);
+    g_free(storage);
+}
+
+static void
+index_entry(struct OptionsStorage *storage, ConfEntry *entry)
+{
+    char *key = index_key(entry->section, entry->name);
+    GPtrArray *list = g_hash_table_lookup(storage->index, key);
+
+    if (!list) {
+        list = g_ptr_array_new();
+        g_hash_table_insert(storage->index, g_strdup(key), list);
+    }
+    g_ptr_array_add(list, entry);
+    g_free(key);
+}
+
+static void
+add_entry(struct OptionsStorage *storage, const char *group, const char *name, const char *value,
+          const char *file)
+{
+    ConfEntry *entry = g_new0(ConfEntry, 1);
+
+    entry->section = g_strdup(group);
+    entry->name = g_strdup(name);
+    entry->value = g_strdup(value);
+    entry->file = file;
+    g_ptr_array_add(storage->entries, entry);
+}
+
+/* ---- reading files ---- */
+
+static bool
+read_file(struct OptionsStorage *storage, const char *path, char **ret_error)
+{
+    g_autofree char *text = NULL;
+    g_autoptr(GError) error = NULL;
+    char *kept;
+
+    if (!g_file_get_contents(path, &text, NULL, &error)) {
+        *ret_error = g_strdup_printf("Failed to read configuration file: %s", error->message);
+        return false;
+    }
+    kept = g_strdup(path);
+    g_ptr_array_add(storage->files, kept);
+    return conf_parse(text, kept, storage->entries, ret_error);
+}
+
+static gint
+by_name(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static bool
+read_folder(struct OptionsStorage *storage, const char *path, char **ret_error)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GDir) dir = g_dir_open(path, 0, &error);
+    const char *name;
+
+    if (!dir) {
+        *ret_error = g_strdup_printf("Failed to read configuration folder: %s", error->message);
+        return false;
+    }
+    while ((name = g_dir_read_name(dir)))
+        if (g_str_has_suffix(name, ".conf") && *name != '.')
+            g_ptr_array_add(names, g_build_filename(path, name, NULL));
+    g_ptr_array_sort(names, by_name);
+    for (guint i = 0; i < names->len; i++)
+        if (!read_file(storage, names->pdata[i], ret_error))
+            return false;
+    return true;
+}
+
+/* The first of oslo.config's places that has it. */
+static char *
+find_default(const char *name, GFileTest test)
+{
+    const char *snap_common = g_getenv("SNAP_COMMON"), *snap = g_getenv("SNAP");
+    g_autofree char *candidates[6] = {0};
+    const char *home = g_get_home_dir();
+    char *found = NULL;
+
+    candidates[0] = g_build_filename(home, ".nova", name, NULL);
+    candidates[1] = g_build_filename(home, name, NULL);
+    candidates[2] = g_build_filename("/etc/nova", name, NULL);
+    candidates[3] = g_build_filename("/etc", name, NULL);
+    candidates[4] = snap_common ? g_build_filename(snap_common, "etc/nova", name, NULL) : NULL;
+    candidates[5] = snap ? g_build_filename(snap, "etc/nova", name, NULL) : NULL;
+    for (size_t i = 0; i < G_N_ELEMENTS(candidates); i++) {
+        if (!found && candidates[i] && g_file_test(candidates[i], test))
+            found = g_strdup(candidates[i]);
+        if (i > 0)
+            g_clear_pointer(&candidates[i], g_free);
+    }
+    return found;
+}
+
+static bool
+read_defaults(struct OptionsStorage *storage, char **ret_error)
+{
+    static const char *const names[] = {"nova.conf", "nova-compute.conf"};
+    static const char *const folders[] = {"nova.conf.d", "nova-compute.conf.d"};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autofree char *path = find_default(names[i], G_FILE_TEST_IS_REGULAR);
+
+        if (path && !read_file(storage, path, ret_error))
+            return false;
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(folders); i++) {
+        g_autofree char *path = find_default(folders[i], G_FILE_TEST_IS_DIR);
+
+        if (path && !read_folder(storage, path, ret_error))
+            return false;
+    }
+    return true;
+}
+
+static bool
+read_sources(struct OptionsStorage *storage, const OptionsArguments *arguments, char **ret_error)
+{
+    if (arguments->sources->len == 0)
+        return read_defaults(storage, ret_error);
+    for (guint i = 0; i < arguments->sources->len; i++) {
+        const char *source = arguments->sources->pdata[i];
+        bool ok = g_str_has_prefix(source, "dir:") ? read_folder(storage, source + 4, ret_error)
+                                                   : read_file(storage, source + 5, ret_error);
+
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+/* OS_LIBVIRT__VIRT_TYPE=qemu; names are only known in upper case, so in ours. */
+static void
+read_environment(struct OptionsStorage *storage, char **environment)
+{
+    size_t n;
+    const OptionRow *rows = options_table(&n);
+
+    for (size_t i = 0; environment && i < n; i++) {
+        g_autofree char *name = g_strdup_printf("OS_%s__%s", rows[i].group, rows[i].name);
+        g_autofree char *upper = g_ascii_strup(name, -1);
+        const char *value = g_environ_getenv(environment, g_strdelimit(upper, "-", '_'));
+
+        if (value)
+            add_entry(storage, rows[i].group, rows[i].name, value, "environment");
+    }
+}
+
+static void
+read_overrides(struct OptionsStorage *storage, const GPtrArray *overrides)
+{
+    for (guint i = 0; overrides && i < overrides->len; i++) {
+        g_auto(GStrv) pair = g_strsplit(overrides->pdata[i], "=", 2);
+        g_auto(GStrv) path = g_strsplit(pair[0], ".", 2);
+
+        add_entry(storage, path[0], path[1], pair[1], "command line");
+    }
+}
+
+static struct OptionsStorage *
+read_all(const OptionsArguments *arguments, char **ret_error)
+{
+    struct OptionsStorage *storage = storage_new();
+
+    if (!read_sources(storage, arguments, ret_error)) {
+        storage_free(storage);
+        return NULL;
+    }
+    read_environment(storage, arguments->environment);
+    read_overrides(storage, arguments->overrides);
+    for (guint i = 0; i < storage->entries->len; i++)
+        index_entry(storage, storage->entries->pdata[i]);
+    return storage;
+}
+
+/* ---- looking up and substituting ---- */
+
+static const GPtrArray *
+occurrences(const struct OptionsStorage *storage, const char *group, const char *name)
+{
+    g_autofree char *key = index_key(group, name);
+
+    return g_hash_table_lookup(storage->index, key);
+}
+
+static const OptionRow *
+find_row(const char *group, const char *name)
+{
+    g_autofree char *normal = normal_name(name);
+    size_t n;
+    const OptionRow *rows = options_table(&n);
+
+    for (size_t i = 0; i < n; i++)
+        if (g_ascii_strcasecmp(rows[i].group, group) == 0 && strcmp(rows[i].name, normal) == 0)
+            return &rows[i];
+    return NULL;
+}
+
+/* The occurrences of an option under its own or an older name; the latter is worth a warning. */
+static const GPtrArray *
+row_occurrences(const struct OptionsStorage *storage, const OptionRow *row, GPtrArray *warnings)
+{
+    const GPtrArray *found = occurrences(storage, row->group, row->name);
+    g_auto(GStrv) older = g_strsplit(row->deprecated ? row->deprecated : "", " ", -1);
+
+    for (char **name = older; !found && *name; name++) {
+        g_auto(GStrv) path = g_strsplit(*name, ".", 2);
+
+        found = path[0] && path[1] ? occurrences(storage, path[0], path[1]) : NULL;
+        if (found && warnings)
+            g_ptr_array_add(warnings, g_strdup_printf("Deprecated: Option \"%s\" from group \"%s\" is "
+                                                      "deprecated. Use option \"%s\" from group \"%s\".",
+                                                      path[1], path[0], row->name, row->group));
+    }
+    return found;
+}
+
+static char *
+default_my_ip(void)
+{
+    /* Connecting a datagram socket sends nothing: it only asks the kernel for the route. */
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(80)}, own;
+    socklen_t length = sizeof(own);
+    char text[INET_ADDRSTRLEN] = "127.0.0.1";
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    inet_pton(AF_INET, "8.8.8.8", &to.sin_addr);
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0 &&
+        getsockname(fd, (struct sockaddr *)&own, &length) == 0)
+        inet_ntop(AF_INET, &own.sin_addr, text, sizeof(text));
+    if (fd >= 0)
+        close(fd);
+    return g_strdup(text);
+}
+
+static char *
+default_text(const OptionRow *row)
+{
+    char name[256] = "localhost";
+
+    if (!row->def)
+        return NULL;
+    if (strcmp(row->def, "@my_ip") == 0)
+        return default_my_ip();
+    if (strcmp(row->def, "@hostname") != 0)
+        return g_strdup(row->def);
+    gethostname(name, sizeof(name) - 1);
+    return g_strdup(name);
+}
+
+static char *substituted(const struct OptionsStorage *storage, const char *group, const char *text,
+                         int depth);
+
+/* The text that $name stands for: this group first, then DEFAULT; NULL when nobody has it. */
+static char *
+referenced(const struct OptionsStorage *storage, const char *group, const char *reference, int depth)
+{
+    g_auto(GStrv) path = g_strsplit(reference, ".", 2);
+    const char *groups[] = {path[1] ? path[0] : group, path[1] ? path[0] : "DEFAULT"};
+    const char *name = path[1] ? path[1] : path[0];
+
+    for (int i = 0; i < 2; i++) {
+        const OptionRow *row = find_row(groups[i], name);
+        const GPtrArray *found = row ? row_occurrences(storage, row, NULL)
+                                     : occurrences(storage, groups[i], name);
+        g_autofree char *raw = NULL;
+
+        if (found)
+            raw = g_strdup(((ConfEntry *)found->pdata[found->len - 1])->value);
+        else if (row)
+            raw = default_text(row);
+        if (raw || row)
+            return substituted(storage, groups[i], raw ? raw : "", depth + 1);
+    }
+    return NULL;
+}
+
+/* Length of what can stand after '$': a name, or a name in braces. */
+static size_t
+reference_length(const char *text, char **ret_name)
+{
+    size_t n;
+
+    if (*text == '{') {
+        n = strcspn(text, "}");
+        if (text[n] != '}')
+            return 0;
+        *ret_name = g_strndup(text + 1, n - 1);
+        return n + 1;
+    }
+    if (!g_ascii_isalpha(*text) && *text != '_')
+        return 0;
+    for (n = 0; g_ascii_isalnum(text[n]) || text[n] == '_'; n++)
+        continue;
+    if (text[n] == '.' && (g_ascii_isalpha(text[n + 1]) || text[n + 1] == '_'))
+        for (n++; g_ascii_isalnum(text[n]) || text[n] == '_'; n++)
+            continue;
+    *ret_name = g_strndup(text, n);
+    return n;
+}
+
+static char *
+substituted(const struct OptionsStorage *storage, const char *group, const char *text, int depth)
+{
+    GString *out = g_string_new(NULL);
+
+    while (*text) {
+        g_autofree char *name = NULL;
+        g_autofree char *value = NULL;
+        size_t length;
+
+        if ((text[0] == '$' && text[1] == '$') || (text[0] == '\\' && text[1] == '$')) {
+            g_string_append_c(out, '$');
+            text += 2;
+            continue;
+        }
+        length = *text == '$' && depth < MAX_DEPTH ? reference_length(text + 1, &name) : 0;
+        value = length ? referenced(storage, group, name, depth) : NULL;
+        if (value) {
+            g_string_append(out, value);
+            text += length + 1;
+        } else {
+            g_string_append_c(out, *text++);
+        }
+    }
+    return g_string_free(out, FALSE);
+}
+
+/* ---- typed values ---- */
+
+static bool
+bad_value(char **ret_error, const OptionRow *row, const ConfEntry *entry, const char *value,
+          const char *allowed)
+{
+    g_autofree char *where = entry && entry->line
+                                 ? g_strdup_printf("%s:%d", entry->file, entry->line)
+                                 : g_strdup(entry ? entry->file : "default");
+
+    *ret_error = g_strdup_printf("%s: [%s] %s = %s: allowed: %s", where, row->group, row->name,
+                                 value, allowed);
+    return false;
+}
+
+static bool
+parse_bool(const char *text, bool *ret)
+{
+    static const char *const yes[] = {"true", "1", "on", "yes", NULL};
+    static const char *const no[] = {"false", "0", "off", "no", NULL};
+    g_autofree char *lower = g_ascii_strdown(text, -1);
+
+    *ret = g_strv_contains(yes, lower);
+    return *ret || g_strv_contains(no, lower);
+}
+
+static bool
+in_range(const OptionRow *row, double value)
+{
+    return !row->range.is_set || (value >= row->range.min && value <= row->range.max);
+}
+
+static char *
+describe_range(const OptionRow *row, const char *what)
+{
+    if (!row->range.is_set)
+        return g_strdup(what);
+    if (isinf(row->range.max))
+        return g_strdup_printf("%s of at least %g", what, row->range.min);
+    if (isinf(row->range.min))
+        return g_strdup_printf("%s of at most %g", what, row->range.max);
+    return g_strdup_printf("%s from %g to %g", what, row->range.min, row->range.max);
+}
+
+static bool
+parse_int(const OptionRow *row, const char *text, int64_t *ret)
+{
+    g_autofree char *trimmed = g_strstrip(g_strdup(text));
+    char *end;
+
+    errno = 0;
+    *ret = g_ascii_strtoll(trimmed, &end, 10);
+    return errno == 0 && end != trimmed && *end == '\0' && in_range(row, (double)*ret);
+}
+
+static bool
+parse_float(const OptionRow *row, const char *text, double *ret)
+{
+    char *end;
+
+    errno = 0;
+    *ret = g_ascii_strtod(text, &end);
+    return end != text && *end == '\0' && isfinite(*ret) && in_range(row, *ret);
+}
+
+static char **
+split_list(const char *text)
+{
+    g_autoptr(GPtrArray) items = g_ptr_array_new();
+    g_auto(GStrv) parts = g_strsplit(text, ",", -1);
+
+    for (char **part = parts; *part; part++) {
+        g_strstrip(*part);
+        if (**part || part[1])
+            g_ptr_array_add(items, g_strdup(*part));
+    }
+    g_ptr_array_add(items, NULL);
+    return (char **)g_ptr_array_steal(items, NULL);
+}
+
+static GHashTable *
+split_dict(const char *text)
+{
+    GHashTable *dict = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    g_auto(GStrv) pairs = g_strsplit(text, ",", -1);
+
+    for (char **pair = pairs; *pair; pair++) {
+        g_auto(GStrv) parts = g_strsplit(g_strstrip(*pair), ":", 2);
+
+        if (parts[0] && parts[1])
+            g_hash_table_replace(dict, g_strdup(g_strstrip(parts[0])), g_strdup(g_strstrip(parts[1])));
+    }
+    return dict;
+}
+
+static bool
+is_choice(const OptionRow *row, const char *text)
+{
+    g_auto(GStrv) choices = g_strsplit(row->choices ? row->choices : "", "|", -1);
+
+    return !row->choices || g_strv_contains((const char *const *)choices, text);
+}
+
+static bool
+check_list(const OptionRow *row, char **items)
+{
+    for (char **item = items; *item; item++)
+        if (**item && !is_choice(row, *item))
+            return false;
+    return true;
+}
+
+/* Stores one text as the row's value. The slot owns what it gets; what it had is freed. */
+static bool
+store(Options *options, const OptionRow *row, const ConfEntry *entry, const char *text,
+      char **ret_error)
+{
+    void *slot = (char *)options + row->offset;
+    g_autofree char *allowed = NULL;
+    OptBool *opt_bool = slot;
+    OptInt *opt_int = slot;
+    OptFloat *opt_float = slot;
+
+    switch (row->kind) {
+    case OPTION_STRING:
+        if (text && *text && !is_choice(row, text))
+            return bad_value(ret_error, row, entry, text, row->choices);
+        g_free(*(char **)slot);
+        *(char **)slot = g_strdup(text);
+        return true;
+    case OPTION_BOOL:
+        return parse_bool(text, slot) ||
+               bad_value(ret_error, row, entry, text, "true, false, yes, no, on, off, 1, 0");
+    case OPTION_OPT_BOOL:
+        opt_bool->is_set = parse_bool(text, &opt_bool->value);
+        return opt_bool->is_set || bad_value(ret_error, row, entry, text, "true, false");
+    case OPTION_INT:
+        allowed = describe_range(row, "an integer");
+        return parse_int(row, text, slot) || bad_value(ret_error, row, entry, text, allowed);
+    case OPTION_OPT_INT:
+        allowed = describe_range(row, "an integer");
+        opt_int->is_set = parse_int(row, text, &opt_int->value);
+        return opt_int->is_set || bad_value(ret_error, row, entry, text, allowed);
+    case OPTION_FLOAT:
+        allowed = describe_range(row, "a number");
+        return parse_float(row, text, slot) || bad_value(ret_error, row, entry, text, allowed);
+    case OPTION_OPT_FLOAT:
+        allowed = describe_range(row, "a number");
+        opt_float->is_set = parse_float(row, text, &opt_float->value);
+        return opt_float->is_set || bad_value(ret_error, row, entry, text, allowed);
+    case OPTION_LIST:
+        g_strfreev(*(char ***)slot);
+        *(char ***)slot = split_list(text);
+        return check_list(row, *(char ***)slot) ||
+               bad_value(ret_error, row, entry, text, row->choices);
+    case OPTION_DICT:
+        g_clear_pointer((GHashTable **)slot, g_hash_table_unref);
+        *(GHashTable **)slot = split_dict(text);
+        return true;
+    case OPTION_MULTI:
+        break; /* store_multi() */
+    }
+    return true;
+}
+
+static void
+store_multi(Options *options, const struct OptionsStorage *storage, const OptionRow *row,
+            const GPtrArray *found)
+{
+    char ***slot = (char ***)(void *)((char *)options + row->offset);
+    g_autoptr(GPtrArray) items = g_ptr_array_new();
+
+    for (guint i = 0; found && i < found->len; i++)
+        g_ptr_array_add(items, substituted(storage, row->group,
+                                           ((ConfEntry *)found->pdata[i])->value, 0));
+    if (!found && row->def && *row->def)
+        g_ptr_array_add(items, g_strdup(row->def));
+    g_ptr_array_add(items, NULL);
+    g_strfreev(*slot);
+    *slot = (char **)g_ptr_array_steal(items, NULL);
+}
+
+static void
+store_empty(Options *options, const OptionRow *row)
+{
+    void *slot = (char *)options + row->offset;
+
+    if (row->kind == OPTION_LIST)
+        *(char ***)slot = g_new0(char *, 1);
+    else if (row->kind == OPTION_DICT)
+        *(GHashTable **)slot = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+}
+
+static bool
+load_row(Options *options, const struct OptionsStorage *storage, const OptionRow *row,
+         GPtrArray *warnings, char **ret_error)
+{
+    const GPtrArray *found = row_occurrences(storage, row, warnings);
+    const ConfEntry *entry = found ? found->pdata[found->len - 1] : NULL;
+    g_autofree char *raw = entry ? g_strdup(entry->value) : default_text(row);
+    g_autofree char *text = raw ? substituted(storage, row->group, raw, 0) : NULL;
+
+    if (row->kind == OPTION_MULTI) {
+        store_multi(options, storage, row, found);
+        return true;
+    }
+    if (!text) {
+        store_empty(options, row);
+        return true;
+    }
+    return store(options, row, entry, text, ret_error);
+}
+
+static void
+load_physnets(Options *options, const struct OptionsStorage *storage)
+{
+    options->neutron_physnets = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    for (char **physnet = options->neutron.physnets; *physnet; physnet++) {
+        g_autofree char *group = g_strconcat("neutron_physnet_", *physnet, NULL);
+        const GPtrArray *found = occurrences(storage, group, "numa_nodes");
+
+        if (found)
+            g_hash_table_replace(options->neutron_physnets, g_strdup(*physnet),
+                                 g_strdup(((ConfEntry *)found->pdata[found->len - 1])->value));
+    }
+}
+
+static GHashTable *
+known_names(void)
+{
+    GHashTable *known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    size_t n;
+    const OptionRow *rows = options_table(&n);
+
+    for (size_t i = 0; i < n; i++) {
+        g_auto(GStrv) older = g_strsplit(rows[i].deprecated ? rows[i].deprecated : "", " ", -1);
+
+        g_hash_table_add(known, index_key(rows[i].group, rows[i].name));
+        for (char **name = older; *name; name++) {
+            g_auto(GStrv) path = g_strsplit(*name, ".", 2);
+
+            if (path[0] && path[1])
+                g_hash_table_add(known, index_key(path[0], path[1]));
+        }
+    }
+    return known;
+}
+
+/* One line for all that nova-compute would ignore silently: other services' sections stand in the
+ * same file. */
+static void
+warn_unknown(const struct OptionsStorage *storage, GPtrArray *warnings)
+{
+    g_autoptr(GHashTable) known = known_names();
+    g_autoptr(GString) names = g_string_new(NULL);
+    GHashTableIter iter;
+    void *key;
+    int n = 0;
+
+    g_hash_table_iter_init(&iter, storage->index);
+    while (g_hash_table_iter_next(&iter, &key, NULL)) {
+        if (g_hash_table_contains(known, key) || g_str_has_prefix(key, "neutron_physnet_"))
+            continue;
+        if (n++ < 40)
+            g_string_append_printf(names, "%s%s", names->len ? ", " : "", (char *)key);
+    }
+    if (n > 0)
+        g_ptr_array_add(warnings, g_strdup_printf("%d options that this agent does not know are ignored: %s%s",
+                                                  n, names->str, n > 40 ? ", ..." : ""));
+}
+
+bool
+options_load(const OptionsArguments *arguments, Options **ret_options, GPtrArray *warnings,
+             char **ret_error)
+{
+    g_autoptr(Options) options = NULL;
+    struct OptionsStorage *storage = read_all(arguments, ret_error);
+    size_t n;
+    const OptionRow *rows = options_table(&n);
+
+    if (!storage)
+        return false;
+    options = g_new0(Options, 1);
+    options->storage = storage;
+    for (size_t i = 0; i < n; i++)
+        if (!load_row(options, storage, &rows[i], warnings, ret_error))
+            return false;
+    load_physnets(options, storage);
+    warn_unknown(storage, warnings);
+    *ret_options = g_steal_pointer(&options);
+    return true;
+}
+
+const GPtrArray *
+options_files(const Options *options)
+{
+    return options->storage->files;
+}
+
+static void
+free_slot(Options *options, const OptionRow *row)
+{
+    void *slot = (char *)options + row->offset;
+
+    if (row->kind == OPTION_STRING)
+        g_free(*(char **)slot);
+    else if (row->kind == OPTION_LIST || row->kind == OPTION_MULTI)
+        g_strfreev(*(char ***)slot);
+    else if (row->kind == OPTION_DICT && *(GHashTable **)slot)
+        g_hash_table_unref(*(GHashTable **)slot);
+}
+
+void
+options_free(Options *options)
+{
+    size_t n;
+    const OptionRow *rows = options_table(&n);
+
+    if (!options)
+        return;
+    for (size_t i = 0; i < n; i++)
+        free_slot(options, &rows[i]);
+    if (options->neutron_physnets)
+        g_hash_table_unref(options->neutron_physnets);
+    storage_free(options->storage);
+    g_free(options);
+}
+
+static bool
+is_same(const Options *a, const Options *b, const OptionRow *row)
+{
+    const void *x = (const char *)a + row->offset, *y = (const char *)b + row->offset;
+
+    switch (row->kind) {
+    case OPTION_STRING:
+        return g_strcmp0(*(char *const *)x, *(char *const *)y) == 0;
+    case OPTION_LIST:
+    case OPTION_MULTI:
+        return g_strv_equal(*(const char *const *const *)x, *(const char *const *const *)y);
+    case OPTION_BOOL:
+        return *(const bool *)x == *(const bool *)y;
+    case OPTION_INT:
+        return *(const int64_t *)x == *(const int64_t *)y;
+    default:
+        return true; /* none of these is mutable, nor worth a warning */
+    }
+}
+
+bool
+options_reload_mutable(Options *options, const OptionsArguments *arguments, GPtrArray *warnings,
+                       char **ret_error)
+{
+    g_autoptr(Options) fresh = NULL;
+    size_t n;
+    const OptionRow *rows = options_table(&n);
+
+    if (!options_load(arguments, &fresh, warnings, ret_error))
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        void *slot = (char *)options + rows[i].offset;
+
+        if (is_same(options, fresh, &rows[i]))
+            continue;
+        if (!(rows[i].flags & OPTION_MUTABLE))
+            g_ptr_array_add(warnings, g_strdup_printf("Ignoring change to immutable option %s.%s",
+                                                      rows[i].group, rows[i].name));
+        else if (rows[i].kind == OPTION_BOOL)
+            *(bool *)slot = *(bool *)(void *)((char *)fresh + rows[i].offset);
+        else if (rows[i].kind == OPTION_INT)
+            *(int64_t *)slot = *(int64_t *)(void *)((char *)fresh + rows[i].offset);
+    }
+    return true;
+}
+
+bool
+options_set(Options *options, const char *group, const char *name, const char *text,
+            char **ret_error)
+{
+    const OptionRow *row = find_row(group, name);
+    ConfEntry entry = {.file = "given"};
+
+    if (!row) {
+        *ret_error = g_strdup_printf("no such option: [%s] %s", group, name);
+        return false;
+    }
+    if (row->kind == OPTION_MULTI) {
+        char ***slot = (char ***)(void *)((char *)options + row->offset);
+
+        g_strfreev(*slot);
+        *slot = g_strsplit(text, "\n", -1);
+        return true;
+    }
+    return store(options, row, &entry, text, ret_error);
+}
+
+static const char *
+kind_name(OptionKind kind)
+{
+    static const char *const names[] = {
+        [OPTION_STRING] = "string",      [OPTION_INT] = "integer",      [OPTION_BOOL] = "boolean",
+        [OPTION_FLOAT] = "number",       [OPTION_LIST] = "list",        [OPTION_MULTI] = "repeatable",
+        [OPTION_DICT] = "dictionary",    [OPTION_OPT_INT] = "integer",  [OPTION_OPT_BOOL] = "boolean",
+        [OPTION_OPT_FLOAT] = "number",
+    };
+
+    return names[kind];
+}
+
+void
+options_print_sample(FILE *out)
+{
+    size_t n;
+    const OptionRow *rows = options_table(&n);
+    const char *group = "";
+
+    fprintf(out, "# Every option that kilonovad reads, with its default. Made by kilonovad --print-sample-config.\n");
+    for (size_t i = 0; i < n; i++) {
+        const OptionRow *row = &rows[i];
+        g_autofree char *range = describe_range(row, kind_name(row->kind));
+
+        if (strcmp(group, row->group) != 0)
+            fprintf(out, "\n[%s]\n", row->group);
+        group = row->group;
+        fprintf(out, "\n# %s%s%s%s\n", range, row->choices ? "; one of " : "",
+                row->choices ? row->choices : "",
+                row->flags & OPTION_MUTABLE ? "; HUP changes it" : "");
+        fprintf(out, "#%s = %s\n", row->name,
+                !row->def ? "<unset>" : *row->def == '@' ? "<asked of the host>" : row->def);
+    }
+}
