@@ -34,7 +34,7 @@ typedef struct AmqpEvent {
     bool multiple;         /* CONFIRMED, REFUSED: all up to the tag */
     bool is_redelivered;
     bool is_too_large;     /* DELIVERY: over RPC_MAX_BODY_BYTES, body left out */
-    bool is_compressed;    /* DELIVERY: header "compression" was there and was undone */
+    char *compression;     /* DELIVERY: that header, or NULL; the body is as it came */
     int64_t stream_offset; /* DELIVERY: header x-stream-offset, or -1 */
     char *consumer_tag;    /* DELIVERY, CANCELLED */
     char *routing_key;     /* DELIVERY, RETURNED */
@@ -66,16 +66,19 @@ void amqp_link_wake(AmqpLink *link);
  * opened again. For shutting down. */
 void amqp_link_interrupt(AmqpLink *link);
 
-/* Each of these returns false when the link broke or the broker refused; the channel is then
- * open again or the link closed (amqp_link_is_open()), and LOST follows. */
+/* Each of these returns false when the link broke or the broker refused, which closes the channel
+ * and so ends the link as well: LOST follows, then, after the back-off, CONNECTED. The error is
+ * MessageDeliveryFailure for a refusal, OSError for a broken link. */
 
-/* durable as the options say for that kind; falls back to a non-durable one where the broker has
- * that already, as oslo.messaging does. */
+/* Durable as the options say for that kind. Where the broker has a non-durable one already, the
+ * next connection tries exchange and queue so, as oslo.messaging does. */
 bool amqp_link_declare_topic_exchange(AmqpLink *link, const char *name, NovaError **err);
 bool amqp_link_declare_fanout_exchange(AmqpLink *link, const char *name, NovaError **err);
-/* Queue with the role's arguments, bound to 'exchange' (NULL: the default exchange, no bind). */
+/* Queue with the role's arguments, bound to 'exchange' (NULL: the default exchange, no bind).
+ * ret_consumers (may be NULL): how many consume it already. */
 bool amqp_link_declare_queue(AmqpLink *link, AmqpQueueRole role, const char *name,
-                             const char *exchange, const char *routing_key, NovaError **err);
+                             const char *exchange, const char *routing_key,
+                             unsigned *ret_consumers, NovaError **err);
 /* stream_offset < 0: "last"; only used for stream queues. */
 bool amqp_link_consume(AmqpLink *link, AmqpQueueRole role, const char *queue,
                        const char *consumer_tag, int64_t stream_offset, NovaError **err);

@@ -22,6 +22,7 @@ typedef enum AmqpDestination {
     AMQP_TO_REPLY_QUEUE,  /* default exchange, mandatory; returned: again every 0.25 s up to
                              kombu_missing_consumer_retry_timeout, then the queue counts as dead
                              for a minute and what goes there is dropped */
+    AMQP_TO_REPLY_QUEUE_ONCE, /* keep-alives: as above, but dropped when returned or unsendable */
     AMQP_TO_NOTIFICATION, /* topic exchange, and the queue 'routing_key' declared and bound */
 } AmqpDestination;
 

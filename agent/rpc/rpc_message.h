@@ -28,12 +28,14 @@ typedef struct RpcRequest {
     char *reply_q;
     int timeout_s;   /* _timeout: keep-alives are wanted; -1: none */
     char *topic;     /* the topic it was consumed for, "compute"; NULL outside of a server */
-    char *raw;       /* the body as it came, for the journal; NULL once dropped */
+    char *raw;       /* the body as it came: set by the reader while it asks the journal */
     size_t raw_length;
+    NovaError *defect; /* readable as a message but no request ('method' may be NULL then): it
+                          can only be answered with this; the reader does */
     struct RpcReplyState *reply;
 } RpcRequest;
 
-/* 'body' is borrowed; 'ret' gets a copy of it in raw. Accepts envelopes 2.x and bare dicts. */
+/* 'body' is borrowed. Accepts envelopes 2.x and bare dicts. */
 RpcRequest *rpc_request_parse(const char *body, size_t length, NovaError **err);
 /* A call that was not answered gets no answer from this; see rpc_server.h. */
 void rpc_request_free(RpcRequest *request);
