@@ -13,7 +13,7 @@
 #include "agent/objects/instance.h"
 #include "agent/objects/network_info.h"
 #include "compute/xml/domain_xml.h"
-#include "conf/options.h"
+#include "conf/options_load.h"
 
 #define NOVA_VERSION "34.0.0"
 #define MAX_REMEMBERED 256 /* capabilities; hosts of one operator are few */
@@ -130,13 +130,29 @@ set_option(Options *options, const char *key, const json_t *value, NovaError **e
                           problem ? problem : "not accepted");
 }
 
+/* Nova's defaults: no file of this host counts. */
+static bool
+load_defaults(Options **ret_options, NovaError **err)
+{
+    g_autoptr(GPtrArray) sources = g_ptr_array_new();
+    g_autoptr(GPtrArray) overrides = g_ptr_array_new();
+    g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
+    const OptionsArguments arguments = {sources, overrides, NULL};
+    g_autofree char *problem = NULL;
+
+    g_ptr_array_add(sources, (char *)"file:/dev/null");
+    return options_load(&arguments, ret_options, warnings, &problem) ||
+           nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "%s", problem);
+}
+
 static bool
 read_options(XmlCase *one, NovaError **err)
 {
     const char *key;
     json_t *value;
 
-    one->options = options_new();
+    if (!load_defaults(&one->options, err))
+        return false;
     json_object_foreach (json_object_get(one->json, "config"), key, value) {
         if (!set_option(one->options, key, value, err))
             return false;
