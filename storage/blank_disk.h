@@ -4,7 +4,8 @@
  * (nova.virt.libvirt.driver._create_ephemeral and _create_swap, nova.privsep.fs).
  *
  * The file must not exist; on failure it does not exist afterwards. Each runs one program
- * (mkfs.*, mkswap, or the operator's [DEFAULT]virt_mkfs). Errors: OSError, ProcessExecutionError. */
+ * (mkfs.*, mkswap, or the operator's [DEFAULT]virt_mkfs).
+ * Errors: OSError, ProcessExecutionError. */
 
 #include <glib.h>
 #include <stdbool.h>

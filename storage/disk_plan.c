@@ -133,7 +133,8 @@ add_mapped_ephemerals(DiskPlan *plan, const DiskPlanInput *input)
         if (!is_local_blank(mapping) || is_swap(mapping))
             continue;
         disk = add_ephemeral(plan, input, DISK_EPHEMERAL, name, n, size_of(mapping));
-        disk->guest_format = is_given(mapping->guest_format) ? g_strdup(mapping->guest_format) : NULL;
+        if (is_given(mapping->guest_format))
+            disk->guest_format = g_strdup(mapping->guest_format);
         n++;
     }
 }

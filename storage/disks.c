@@ -231,9 +231,9 @@ make_blank(Creation *creation, const PlannedDisk *disk, const char *path, NovaEr
     if (disk->kind == DISK_SWAP)
         was_made = blank_disk_make_swap(path, disk->base_size, err);
     else
-        was_made =
-            blank_disk_make_ephemeral(creation->options, path, disk->base_size,
-                                      creation->plan->os_type, disk->guest_format, disk->label, err);
+        was_made = blank_disk_make_ephemeral(creation->options, path, disk->base_size,
+                                             creation->plan->os_type, disk->guest_format,
+                                             disk->label, err);
     if (!was_made)
         return false;
     note_made(creation, path);

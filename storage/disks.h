@@ -19,7 +19,7 @@
 
 struct Options;
 
-/* At start: an images_type, or a combination with it, that is not there (lvm, rbd, ploop), says so. */
+/* At start: an images_type that is not there (lvm, rbd, ploop) is NotImplementedError. */
 bool disks_check_options(const struct Options *options, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
 /* "<instances_path>/<uuid>" and "<instances_path>/<uuid>/<name>"; caller frees. */
@@ -38,8 +38,8 @@ bool disks_create(const struct Options *options, ImageCache *cache, const Reques
     G_GNUC_WARN_UNUSED_RESULT;
 
 /* The <driver type=> of a disk file. disk.info is the authority; a file that is not in it gets
- * what its kind has ("qcow2", "raw"), probed once when Nova would probe (flat disks), and the answer
- * is recorded. 'is_flat': kernel, ramdisk, config drive. Caller frees the format. */
+ * what its kind has ("qcow2", "raw"), probed once when Nova would probe (flat disks), and the
+ * answer is recorded. 'is_flat': kernel, ramdisk, config drive. Caller frees the format. */
 bool disks_get_format(const struct Options *options, const char *uuid, const char *name,
                       bool is_flat, char **ret_format, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
@@ -48,8 +48,8 @@ bool disks_ensure_console_log(const struct Options *options, const char *uuid, N
     G_GNUC_WARN_UNUSED_RESULT;
 
 /* Renames <uuid> to <uuid>_del and removes it, also <uuid>_resize and an older <uuid>_del. No
- * symbolic link is followed. False without an error when something is left (it is logged and worth another try
- * later: instance.cleaned stays false). */
+ * symbolic link is followed. False when something is left: it is logged, and worth another try
+ * later (instance.cleaned stays false). */
 bool disks_delete(const struct Options *options, const char *uuid);
 
 /* Folders under instances_path that are named as a server's (<uuid>, <uuid>_del, <uuid>_resize);

@@ -341,8 +341,10 @@ vmdk_open_sparse(Vmdk *vmdk, const uint8_t *header)
     vmdk->has_footer = le64(header + 56) == VMDK_DIRECTORY_AT_END;
     if (descriptor_sector != 1)
         return false;
-    region_open(&vmdk->descriptor, SECTOR,
-                n_sectors > VMDK_DESCRIPTOR_MAX / SECTOR ? VMDK_DESCRIPTOR_MAX : n_sectors * SECTOR);
+    if (n_sectors > VMDK_DESCRIPTOR_MAX / SECTOR)
+        region_open(&vmdk->descriptor, SECTOR, VMDK_DESCRIPTOR_MAX);
+    else
+        region_open(&vmdk->descriptor, SECTOR, n_sectors * SECTOR);
     return true;
 }
 

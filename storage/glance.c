@@ -378,7 +378,8 @@ download_is_intact(Download *download, char **ret_got)
 static bool
 download_open(Download *download, NovaError **err)
 {
-    download->fd = open(download->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+    download->fd =
+        open(download->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
     return download->fd >= 0 || image_errors_os(err, errno, download->path);
 }
 

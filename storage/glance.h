@@ -37,9 +37,9 @@ json_t *glance_show(Glance *glance, const RequestContext *ctx, const char *image
 json_t *glance_show_translated(Glance *glance, const RequestContext *ctx, const char *image_id,
                                NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
-/* Gets the record, then the data into 'path' (created 0644, truncated first, fsynced), and checks the
- * data against os_hash_value, else the MD5 checksum. 'ret_record' may be NULL. On failure nothing
- * is left at 'path'. */
+/* Gets the record, then the data into 'path' (created 0644, truncated first, fsynced), and checks
+ * the data against os_hash_value, else the MD5 checksum. 'ret_record' may be NULL. On failure
+ * nothing is left at 'path'. */
 bool glance_download(Glance *glance, const RequestContext *ctx, const char *image_id,
                      const char *path, json_t **ret_record, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;

@@ -11,9 +11,14 @@ libkilonova_a_SOURCES += \
 	storage/image_cache.c storage/image_cache.h \
 	storage/image_errors.c storage/image_errors.h \
 	storage/instance_folder.c storage/instance_folder.h \
+	storage/iso_image.c storage/iso_image.h \
+	storage/metadata.c storage/metadata.h \
+	storage/network_metadata.c storage/network_metadata.h \
 	storage/qemu_img.c storage/qemu_img.h
 
-unit_tests += tests/unit/test_image_cache
+unit_tests += tests/unit/test_disks tests/unit/test_glance tests/unit/test_image_cache \
+	tests/unit/test_iso_image tests/unit/test_metadata
+tests_unit_test_glance_SOURCES = tests/unit/test_glance.c $(fake_http)
 EXTRA_DIST += tests/unit/storage_fixture.h
 
 fuzz_programs += tests/fuzz/fuzz_format_inspector

@@ -181,9 +181,8 @@ static void
 qcow2_with_a_backing_file_is_refused(void **state)
 {
     StorageFixture *fixture = *state;
-    g_autofree char *line =
-        g_strdup_printf("qemu-img create -q -f qcow2 -o backing_file=/etc/passwd,backing_fmt=raw %s",
-                        fake.source);
+    g_autofree char *line = g_strdup_printf(
+        "qemu-img create -q -f qcow2 -o backing_file=/etc/passwd,backing_fmt=raw %s", fake.source);
 
     unlink(fake.source);
     run_tool(line);
