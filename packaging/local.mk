@@ -11,7 +11,7 @@ dist_tmpfiles_DATA = packaging/tmpfiles/kilonova.conf
 dist_logrotate_DATA = packaging/logrotate/kilonova
 dist_novaconf_DATA = packaging/nova-compute.conf.d/kilonova.conf
 
-EXTRA_DIST += packaging/kilonovad.service.in packaging/build packaging/check packaging/debian \
+EXTRA_DIST += packaging/kilonovad.service.in packaging/build packaging/check packaging/check-service packaging/debian \
 	packaging/rpm/kilonova.spec.in packaging/rpm/rpmlint.toml
 CLEANFILES += packaging/kilonovad.service
 
