@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A server and a client on the agent's own message bus code, for tests/functional/test_rpc.py.
  *
- *   rpc_echo URL TOPIC SERVER
+ *   [RPC_ECHO_EXCHANGE=nova] [RPC_ECHO_DEBUG=1] rpc_echo URL TOPIC SERVER
  *
  * Serves TOPIC (and TOPIC-alt): "echo" gives its args back, "slow" waits args.seconds first on a
  * thread of its own, "fail" raises InstanceNotFound; each request is a line on stdout. Commands
@@ -158,6 +158,10 @@ main(int argc, char **argv)
     if (!log_init(&log_settings, &log_error) || !(settings = transport_settings_new(argv[1], &error))) {
         fprintf(stderr, "%s\n", log_error ? log_error : nova_error_message(error));
         return 1;
+    }
+    if (g_getenv("RPC_ECHO_EXCHANGE")) {
+        g_free(settings->control_exchange);
+        settings->control_exchange = g_strdup(g_getenv("RPC_ECHO_EXCHANGE"));
     }
     alternate = g_strconcat(argv[2], "-alt", NULL);
     {
