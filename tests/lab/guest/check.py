@@ -19,6 +19,15 @@ import time
 
 SSH_PORT = 2222
 USER_DATA = "token 4711\n"
+STATIC_MAC = "52:54:00:00:00:99"
+NETWORK_DATA = {
+    "links": [{"id": "tap0", "type": "ovs", "ethernet_mac_address": "52:54:00:12:34:56"},
+              {"id": "tap1", "type": "ovs", "ethernet_mac_address": STATIC_MAC}],
+    "networks": [{"id": "network0", "type": "ipv4_dhcp", "link": "tap0"},
+                 {"id": "network1", "type": "ipv4", "link": "tap1", "ip_address": "10.8.0.77",
+                  "netmask": "255.255.255.0", "routes": [
+                      {"network": "10.99.0.0", "netmask": "255.255.0.0", "gateway": "10.8.0.1"}]}],
+    "services": []}
 
 
 class Guest:
@@ -104,15 +113,16 @@ class Test:
             self.public_key = file.read()
 
     def meta_data(self, hostname):
-        return json.dumps({"uuid": "x", "public_keys": {"lab": self.public_key},
-                           "keys": [{"name": "lab", "type": "ssh", "data": self.public_key}],
+        return json.dumps({"uuid": "x", "public_keys": {"lab key": self.public_key},
+                           "keys": [{"name": "lab key", "type": "ssh", "data": self.public_key}],
                            "hostname": hostname + ".novalocal", "name": hostname})
 
     def config_drive(self, hostname, kind):
         latest = f"{self.folder}/drive-{kind}/openstack/latest"
         drive = f"{self.folder}/drive.{kind}"
         os.makedirs(latest)
-        for name, text in (("meta_data.json", self.meta_data(hostname)), ("user_data", USER_DATA)):
+        for name, text in (("meta_data.json", self.meta_data(hostname)), ("user_data", USER_DATA),
+                           ("network_data.json", json.dumps(NETWORK_DATA))):
             with open(f"{latest}/{name}", "w") as file:
                 file.write(text)
         root = f"{self.folder}/drive-{kind}"
@@ -188,11 +198,14 @@ class Test:
         guest.wait_for("DATASOURCE metadata-service", 1)
         guest.power_button(30)
 
-    def sata_and_vfat(self):
+    def sata_vfat_and_static_address(self):
         drive = self.config_drive("sata", "vfat")
         guest = self.boot("sata", "-machine", "q35", *self.disk("ide"), *self.nic("e1000e"),
+                          "-netdev", "user,id=n1", "-device", f"e1000e,netdev=n1,mac={STATIC_MAC}",
                           "-drive", f"file={drive},format=raw,if=virtio")
         guest.wait_for("DATASOURCE config-drive vda vfat", 1)
+        guest.wait_for(f"GUEST NIC eth1 {STATIC_MAC} 10.8.0.77/24 static", 1)
+        assert "10.99.0.0/16 via 10.8.0.1" in self.ssh("ip route")
         guest.power_button(30)
 
     def boot_sector(self):
@@ -230,7 +243,7 @@ def main():
         try:
             test.virtio_and_hot_plug()
             test.e1000_and_metadata_service()
-            test.sata_and_vfat()
+            test.sata_vfat_and_static_address()
             test.boot_sector()
         finally:
             for process in Guest.started:
