@@ -497,7 +497,10 @@ is_choice(const OptionRow *row, const char *text)
 {
     g_auto(GStrv) choices = g_strsplit(row->choices ? row->choices : "", "|", -1);
 
-    return !row->choices || g_strv_contains((const char *const *)choices, text);
+    for (char **choice = choices; row->choices && *choice; choice++)
+        if (g_ascii_strcasecmp(*choice, text) == 0)
+            return true;
+    return !row->choices;
 }
 
 static bool
