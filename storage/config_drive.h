@@ -20,8 +20,9 @@ struct Options;
 
 /* What is to be on it; borrowed, all of it. */
 typedef struct ConfigDriveInput {
-    const struct Instance *instance; /* its flavor, keypairs, ec2_ids, device_metadata,
-                                        numa_topology as far as they are loaded */
+    const struct Instance *instance; /* its flavor, keypairs, device_metadata and numa_topology
+                                        as far as they are loaded */
+    const json_t *ec2_ids;           /* primitive of EC2Ids; NULL: as the instance carries it */
     const json_t *network_info;      /* the list as in the info cache; NULL: none */
     const GPtrArray *block_devices;  /* of BlockDeviceMapping; NULL: none */
     const char *const *security_groups; /* names, for the EC2 files; NULL: none */

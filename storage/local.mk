@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libkilonova_a_SOURCES += \
 	storage/blank_disk.c storage/blank_disk.h \
+	storage/config_drive.c storage/config_drive.h \
 	storage/disk_info.c storage/disk_info.h \
 	storage/disk_plan.c storage/disk_plan.h \
 	storage/disks.c storage/disks.h \
@@ -11,13 +12,17 @@ libkilonova_a_SOURCES += \
 	storage/image_cache.c storage/image_cache.h \
 	storage/image_errors.c storage/image_errors.h \
 	storage/instance_folder.c storage/instance_folder.h \
+	storage/instance_metadata.c storage/instance_metadata.h \
 	storage/iso_image.c storage/iso_image.h \
 	storage/metadata.c storage/metadata.h \
 	storage/network_metadata.c storage/network_metadata.h \
-	storage/qemu_img.c storage/qemu_img.h
+	storage/qemu_img.c storage/qemu_img.h \
+	storage/vendor_data.c storage/vendor_data.h
 
-unit_tests += tests/unit/test_disks tests/unit/test_glance tests/unit/test_image_cache \
-	tests/unit/test_iso_image tests/unit/test_metadata
+unit_tests += tests/unit/test_config_drive tests/unit/test_disk_plan tests/unit/test_disks \
+	tests/unit/test_format_inspector tests/unit/test_glance tests/unit/test_image_cache \
+	tests/unit/test_iso_image tests/unit/test_metadata tests/unit/test_qemu_img
+tests_unit_test_config_drive_SOURCES = tests/unit/test_config_drive.c $(fake_http)
 tests_unit_test_glance_SOURCES = tests/unit/test_glance.c $(fake_http)
 EXTRA_DIST += tests/unit/storage_fixture.h
 

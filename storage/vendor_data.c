@@ -110,22 +110,36 @@ client_for(const Options *options)
     });
 }
 
+/* One round of questions about one server. */
+typedef struct Round {
+    const Options *options;
+    HttpClient *client;
+    char *authorization; /* a header; "" for none */
+    json_t *body;
+    json_t *answers;
+} Round;
+
+static void
+round_clear(Round *round)
+{
+    http_client_free(round->client);
+    g_free(round->authorization);
+    json_decref(round->body);
+    json_decref(round->answers);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Round, round_clear)
+
 /* The answer's JSON, {} when it is empty. */
 static json_t *
-post(const Options *options, Keystone *keystone, const char *url, json_t *body, NovaError **err)
+post(const Round *round, const char *url, NovaError **err)
 {
-    g_autoptr(HttpClient) client = client_for(options);
-    g_autofree char *authorization = auth_header(options, keystone, err);
-    const char *headers[] = {"Accept: application/json", authorization, NULL};
-    g_autoptr(HttpResponse) response = NULL;
-    const HttpRequest request = {.method = "POST", .url = url, .headers = headers, .json = body,
-                                 .not_idempotent = true};
+    bool is_authorized = round->authorization[0] != '\0';
+    const char *headers[] = {"Accept: application/json",
+                             is_authorized ? round->authorization : NULL, NULL};
+    const HttpRequest request = {.method = "POST", .url = url, .headers = headers,
+                                 .json = round->body, .not_idempotent = true};
+    g_autoptr(HttpResponse) response = http_client_send(round->client, &request, err);
 
-    if (!authorization)
-        return NULL;
-    if (!authorization[0])
-        headers[1] = NULL;
-    response = http_client_send(client, &request, err);
     if (!response)
         return NULL;
     if (response->status >= 400) {
@@ -135,10 +149,9 @@ post(const Options *options, Keystone *keystone, const char *url, json_t *body, 
     return response->length ? json_parse(response->body, response->length, err) : json_object();
 }
 
-/* One entry "name@url" into 'answers'. */
+/* One entry "name@url" of vendordata_dynamic_targets. */
 static bool
-ask_target(const Options *options, Keystone *keystone, const char *target, json_t *body,
-           json_t *answers, NovaError **err)
+ask_target(const Round *round, const char *target, NovaError **err)
 {
     const char *at = strchr(target, '@');
     g_autofree char *name = at ? g_strndup(target, (gsize)(at - target)) : NULL;
@@ -149,33 +162,39 @@ ask_target(const Options *options, Keystone *keystone, const char *target, json_
         LOG_WARNING("Vendordata target %s lacks a name. Skipping", target);
         return true;
     }
-    if (json_object_get(answers, name)) {
+    if (json_object_get(round->answers, name)) {
         LOG_WARNING("Vendordata already contains an entry named %s. Skipping", target);
         return true;
     }
-    answer = post(options, keystone, at + 1, body, &failure);
+    answer = post(round, at + 1, &failure);
     if (!answer) {
         LOG_WARNING("Error from dynamic vendordata service %s at %s: %s", name, at + 1,
                     nova_error_message(failure));
-        if (options->api.vendordata_dynamic_failure_fatal)
+        if (round->options->api.vendordata_dynamic_failure_fatal)
             return nova_error_propagate(err, g_steal_pointer(&failure));
         answer = json_object();
     }
-    json_object_set_new(answers, name, answer);
+    json_object_set_new(round->answers, name, answer);
     return true;
 }
 
 static json_t *
 fetch_dynamic(const Options *options, Keystone *keystone, const Instance *instance, NovaError **err)
 {
-    json_auto_t *answers = json_object();
-    json_auto_t *body = request_body(instance);
+    g_auto(Round) round = {.options = options, .answers = json_object()};
 
+    if (!options->api.vendordata_dynamic_targets[0])
+        return json_incref(round.answers);
+    round.authorization = auth_header(options, keystone, err);
+    if (!round.authorization)
+        return NULL;
+    round.client = client_for(options);
+    round.body = request_body(instance);
     for (char **target = options->api.vendordata_dynamic_targets; *target; target++) {
-        if (!ask_target(options, keystone, *target, body, answers, err))
+        if (!ask_target(&round, *target, err))
             return NULL;
     }
-    return json_incref(answers);
+    return json_incref(round.answers);
 }
 
 bool
