@@ -16,7 +16,7 @@
 
 #include "agent/base/log.h"
 #include "agent/rpc/amqp_backoff.h"
-#include "agent/rpc/amqp_tls.h"
+#include "agent/rpc/amqp_connect.h"
 #include "agent/rpc/rpc_message.h"
 
 #define LOG_NAME "kilonova.rpc.link"
@@ -321,26 +321,6 @@ need_open(AmqpLink *link, NovaError **err)
 
 /* --- connecting ------------------------------------------------------------------------------ */
 
-static bool
-open_socket(AmqpLink *link, const TransportHost *host, char **ret_reason)
-{
-    struct timeval timeout = {.tv_sec = CONNECT_TIMEOUT_S};
-    amqp_socket_t *socket = amqp_tls_socket_new(link->connection, link->settings, host, ret_reason);
-    int status;
-
-    if (!socket)
-        return false;
-    errno = 0;
-    status = amqp_socket_open_noblock(socket, host->hostname, host->port, &timeout);
-    if (status == AMQP_STATUS_OK)
-        return true;
-    if (status == AMQP_STATUS_SOCKET_ERROR)
-        *ret_reason = g_strdup_printf("[Errno %d] %s", errno, errno ? g_strerror(errno) : "cannot connect");
-    else
-        *ret_reason = amqp_tls_describe(status);
-    return false;
-}
-
 /* A peer that vanished without a word must not hold a write or an idle link for long. */
 static void
 set_socket_options(AmqpLink *link, int fd)
@@ -451,7 +431,7 @@ connect_to(AmqpLink *link, const TransportHost *host, char **ret_reason)
         g_error("amqp_new_connection: out of memory");
     amqp_set_handshake_timeout(link->connection, &handshake);
     amqp_set_rpc_timeout(link->connection, &rpc);
-    if (!open_socket(link, host, ret_reason))
+    if (!amqp_connect(link->connection, link->settings, host, CONNECT_TIMEOUT_S, ret_reason))
         return false;
     set_socket(link, amqp_get_sockfd(link->connection));
     set_socket_options(link, amqp_get_sockfd(link->connection));

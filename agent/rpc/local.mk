@@ -1,8 +1,8 @@
 libkilonova_a_SOURCES += \
 	agent/rpc/amqp_backoff.c agent/rpc/amqp_backoff.h \
+	agent/rpc/amqp_connect.c agent/rpc/amqp_connect.h \
 	agent/rpc/amqp_link.c agent/rpc/amqp_link.h \
 	agent/rpc/amqp_sender.c agent/rpc/amqp_sender.h \
-	agent/rpc/amqp_tls.c agent/rpc/amqp_tls.h \
 	agent/rpc/queue_names.c agent/rpc/queue_names.h \
 	agent/rpc/rpc_client.c agent/rpc/rpc_client.h \
 	agent/rpc/rpc_message.c agent/rpc/rpc_message.h agent/rpc/rpc_message_private.h \
