@@ -544,6 +544,35 @@ object_apply_updates(void *object, const json_t *updates, NovaError **err)
     return true;
 }
 
+bool
+object_load_fields(void *object, const json_t *fields, NovaError **err)
+{
+    ObjectBase *base = object;
+
+    if (!decode_data(object, fields, err))
+        return false;
+    if (!base->kept)
+        base->kept = json_object();
+    json_object_update(base->kept, (json_t *)fields);
+    return true;
+}
+
+void
+object_keep_field(void *object, const char *name)
+{
+    ObjectBase *base = object;
+
+    for (unsigned i = 0; i < base->type->n_fields; i++) {
+        const ObjectField *field = &base->type->fields[i];
+
+        if (strcmp(field->name, name) != 0)
+            continue;
+        if (!base->kept)
+            base->kept = json_object();
+        json_object_set_new(base->kept, name, encode_field(object, field, NULL));
+    }
+}
+
 json_t *
 object_versions_json(const char *const *names_and_versions)
 {

@@ -82,6 +82,13 @@ void object_mark_saved(void *object);
 bool object_apply_updates(void *object, const json_t *updates, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
 
+/* Sets fields that were not loaded yet, as saved ones; everything else stays as it is. */
+bool object_load_fields(void *object, const json_t *fields, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+
+/* This field, as the struct has it, is what the database has. */
+void object_keep_field(void *object, const char *name);
+
 void object_free(void *object);
 
 /* 'member' is a member of the struct that has a row. */
