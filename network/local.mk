@@ -9,3 +9,13 @@ network/ovsdb_isolated.o: libkilonova_ovsdb.a
 		libkilonova_ovsdb.a $(OPENVSWITCH_STATIC) && \
 	$(OBJCOPY) $(OVSDB_API:%=--keep-global-symbol=%) $@.tmp $@ && rm -f $@.tmp
 CLEANFILES += network/ovsdb_isolated.o
+
+libkilonova_a_SOURCES += \
+	network/neutron.c network/neutron.h network/neutron_private.h \
+	network/neutron_allocate.c network/neutron_info.c \
+	network/neutron_model.c network/neutron_model.h \
+	network/neutron_ports.c network/neutron_records.c
+unit_tests += tests/unit/test_neutron
+tests_unit_test_neutron_SOURCES = tests/unit/test_neutron.c $(fake_http)
+
+libkilonova_a_SOURCES += network/vif_plan.c network/vif_plan.h network/vif_plug.c network/vif_plug.h

@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Releasing ports: delete those that Nova made, unbind those that it was given. */
+#include <string.h>
+
+#include "agent/base/json.h"
+#include "agent/base/log.h"
+#include "network/neutron_model.h"
+#include "network/neutron_private.h"
+
+#define LOG_NAME "kilonova.network.neutron"
+
+/* What Nova writes into a port's profile, and therefore takes out again. */
+static const char *const profile_keys_of_nova[] = {
+    "pci_vendor_info",    "pci_slot", "allocation",     "arq_uuid",           "physical_network",
+    "card_serial_number", "vf_num",   "pf_mac_address", "device_mac_address",
+};
+
+bool
+neutron_has_id(const GPtrArray *ids, const char *id)
+{
+    for (guint i = 0; i < ids->len; i++)
+        if (g_strcmp0(g_ptr_array_index(ids, i), id) == 0)
+            return true;
+    return false;
+}
+
+/* ---- deleting ---- */
+
+static bool
+delete_port(const NeutronCaller *caller, const char *port_id, NovaError **err)
+{
+    g_autofree char *path = neutron_path("/ports/", port_id);
+    g_autoptr(HttpResponse) response = neutron_send(caller, AS_USER, "DELETE", path, NULL, err);
+
+    if (!response)
+        return false;
+    if (response->status == 404) {
+        LOG_WARNING("Port %s does not exist", port_id);
+        return true;
+    }
+    return neutron_is_ok(response) || neutron_refused(response, "DELETE of a port", err);
+}
+
+bool
+neutron_delete_ports(const NeutronCaller *caller, const GPtrArray *port_ids, NovaError **err)
+{
+    g_autoptr(NovaError) first = NULL;
+
+    for (guint i = 0; i < port_ids->len; i++) {
+        g_autoptr(NovaError) failure = NULL;
+
+        if (delete_port(caller, g_ptr_array_index(port_ids, i), &failure))
+            continue;
+        LOG_WARNING("Failed to delete port %s for instance: %s",
+                    (char *)g_ptr_array_index(port_ids, i), nova_error_details(failure));
+        if (!first)
+            first = g_steal_pointer(&failure);
+    }
+    return first ? nova_error_propagate(err, g_steal_pointer(&first)) : true;
+}
+
+/* ---- unbinding ---- */
+
+/* The network's dns_domain decides who clears dns_name: the user, in whose zone the record is, or
+ * the admin. Not needed, and not asked for, without that extension. */
+static bool
+find_dns_domain(const NeutronCaller *caller, const json_t *port, bool *ret_has_domain,
+                NovaError **err)
+{
+    g_autofree char *bare =
+        neutron_path("/networks/", json_get_string(port, "network_id", ""));
+    g_autofree char *path = g_strconcat(bare, "?fields=dns_domain", NULL);
+    json_auto_t *network = neutron_fetch_object(caller, AS_USER, path, "network", err);
+
+    if (network)
+        *ret_has_domain = *json_get_string(network, "dns_domain", "") != '\0';
+    return network != NULL;
+}
+
+static json_t *
+unbind_body(const json_t *port, bool detach, bool clears_dns_name)
+{
+    json_t *profile = neutron_model_profile(port);
+    json_t *fields = json_pack("{s:n}", "binding:host_id");
+
+    for (size_t i = 0; i < G_N_ELEMENTS(profile_keys_of_nova); i++)
+        json_object_del(profile, profile_keys_of_nova[i]);
+    if (detach) {
+        json_set_string(fields, "device_id", "");
+        json_set_string(fields, "device_owner", "");
+    }
+    json_object_set_new(fields, "binding:profile", profile);
+    if (clears_dns_name)
+        json_set_string(fields, "dns_name", "");
+    return json_pack("{s:o}", "port", fields);
+}
+
+static bool
+put_port(const NeutronCaller *caller, NeutronIdentity identity, const char *port_id, json_t *body,
+         NovaError **err)
+{
+    g_autofree char *path = neutron_path("/ports/", port_id);
+    g_autoptr(HttpResponse) response = neutron_send(caller, identity, "PUT", path, body, err);
+
+    if (!response)
+        return false;
+    return neutron_is_ok(response) || response->status == 404 ||
+           neutron_refused(response, "PUT of a port", err);
+}
+
+static bool
+clear_dns_name_as_user(const NeutronCaller *caller, const char *port_id, NovaError **err)
+{
+    json_auto_t *body = json_pack("{s:{s:s}}", "port", "dns_name", "");
+
+    return put_port(caller, AS_USER, port_id, body, err);
+}
+
+static bool
+unbind_port(const NeutronCaller *caller, const char *port_id, bool detach, NovaError **err)
+{
+    json_auto_t *port = neutron_show_port(
+        caller, port_id, "?fields=binding%3Aprofile&fields=network_id", err);
+    json_auto_t *body = NULL;
+    bool has_dns = false, has_domain = false;
+
+    if (!port)
+        return false;
+    if (detach && !neutron_extension(caller, AS_ADMIN, "dns-integration", &has_dns, err))
+        return false;
+    if (has_dns && !find_dns_domain(caller, port, &has_domain, err))
+        return false;
+    body = unbind_body(port, detach, has_dns && !has_domain);
+    if (!put_port(caller, AS_ADMIN, port_id, body, err))
+        return false;
+    return !(has_dns && has_domain) || clear_dns_name_as_user(caller, port_id, err);
+}
+
+static void
+unbind_all(const NeutronCaller *caller, const GPtrArray *port_ids, bool detach)
+{
+    for (guint i = 0; i < port_ids->len; i++) {
+        const char *port_id = g_ptr_array_index(port_ids, i);
+        g_autoptr(NovaError) failure = NULL;
+
+        if (!port_id || unbind_port(caller, port_id, detach, &failure))
+            continue;
+        if (nova_error_kind(failure) == NOVA_ERROR_PORT_NOT_FOUND)
+            LOG_DEBUG("Unable to unbind port %s as it no longer exists.", port_id);
+        else
+            LOG_ERROR("Unable to clear device ID for port '%s': %s", port_id,
+                      nova_error_details(failure));
+    }
+}
+
+void
+neutron_unbind_ports(Neutron *neutron, const RequestContext *ctx, const GPtrArray *port_ids,
+                     bool detach)
+{
+    NeutronCaller caller = {neutron, ctx, NULL};
+
+    unbind_all(&caller, port_ids, detach);
+}
+
+/* ---- all ports of an instance ---- */
+
+static void
+add_requested_ports(GPtrArray *ids, const NetworkRequestList *requested)
+{
+    for (guint i = 0; requested && i < requested->objects->len; i++) {
+        const NetworkRequest *request = g_ptr_array_index(requested->objects, i);
+
+        if (request->port_id && !neutron_has_id(ids, request->port_id))
+            g_ptr_array_add(ids, request->port_id);
+    }
+}
+
+static json_t *
+fetch_ports_of_device(const NeutronCaller *caller, NovaError **err)
+{
+    g_autofree char *query = http_query("device_id", caller->instance->uuid, NULL);
+    g_autofree char *path = g_strconcat("/ports", query, NULL);
+
+    return neutron_fetch_list(caller, AS_USER, path, "ports", err);
+}
+
+/* Ports of the instance that nobody gave to it; borrowed strings. */
+static GPtrArray *
+ports_to_delete(const json_t *ports, const GPtrArray *given)
+{
+    GPtrArray *ids = g_ptr_array_new();
+    json_t *port;
+    size_t i;
+
+    json_array_foreach (ports, i, port) {
+        const char *id = json_get_string(port, "id", NULL);
+
+        if (id && !neutron_has_id(given, id))
+            g_ptr_array_add(ids, (void *)id);
+    }
+    return ids;
+}
+
+/* The cache tells which ports were given; a message may have come without it. New reference. */
+static json_t *
+need_cache(const NeutronCaller *caller, NovaError **err)
+{
+    if (!caller->instance->info_cache && !neutron_refresh_cache(caller, err))
+        return NULL;
+    return neutron_cached_vifs(caller->instance);
+}
+
+static bool
+empty_cache(const NeutronCaller *caller, NovaError **err)
+{
+    json_auto_t *nothing = json_array();
+    bool done;
+
+    neutron_lock_instance(caller->neutron, caller->instance->uuid);
+    done = neutron_save_cache(caller, nothing, err);
+    neutron_unlock_instance(caller->neutron, caller->instance->uuid);
+    return done;
+}
+
+bool
+neutron_deallocate_for_instance(Neutron *neutron, const RequestContext *ctx, Instance *instance,
+                                const NetworkRequestList *requested, NovaError **err)
+{
+    NeutronCaller caller = {neutron, ctx, instance};
+    json_auto_t *cached = need_cache(&caller, err);
+    json_auto_t *ports = cached ? fetch_ports_of_device(&caller, err) : NULL;
+    g_autoptr(GPtrArray) given = NULL;
+    g_autoptr(GPtrArray) ours = NULL;
+
+    if (!ports)
+        return false;
+    given = neutron_preexisting_ports(cached);
+    add_requested_ports(given, requested);
+    ours = ports_to_delete(ports, given);
+    unbind_all(&caller, given, true);
+    return neutron_delete_ports(&caller, ours, err) && neutron_delete_vif_rows(&caller, err) &&
+           empty_cache(&caller, err);
+}
+
+/* ---- one port ---- */
+
+static void
+add_group(json_t *resources, const json_t *allocation, const json_t *group)
+{
+    const char *provider =
+        json_get_string(allocation, json_get_string(group, "id", ""), NULL);
+    json_t *amounts = json_get_object(group, "resources");
+
+    if (provider && amounts)
+        json_object_set_new(resources, provider, json_pack("{s:O}", "resources", amounts));
+}
+
+/* {provider: {"resources": {...}}} of a port with a resource request, in either format. */
+static json_t *
+resources_of_port(const json_t *port)
+{
+    json_t *request = json_get_object(port, "resource_request");
+    json_t *profile = json_get_object(port, "binding:profile");
+    json_t *allocation = json_object_get(profile, "allocation");
+    json_t *groups = json_get_array(request, "request_groups");
+    json_t *amounts = json_get_object(request, "resources");
+    json_t *resources = json_object();
+    json_t *group;
+    size_t i;
+
+    json_array_foreach (groups, i, group)
+        add_group(resources, allocation, group);
+    if (!groups && amounts && json_is_string(allocation))
+        json_object_set_new(resources, json_string_value(allocation),
+                            json_pack("{s:O}", "resources", amounts));
+    return resources;
+}
+
+static void
+warn_of_leak(const NeutronCaller *caller, const json_t *cached, const char *port_id)
+{
+    json_t *vif = neutron_find_by_id(cached, port_id);
+    json_t *allocation = json_path(vif, "profile", "allocation", NULL);
+    g_autofree char *text = allocation ? json_to_text(allocation) : NULL;
+
+    if (text && !json_is_null(allocation))
+        LOG_WARNING("Port %s of instance %s disappeared during deallocate but it had resource "
+                    "allocation on resource provider %s. Resource allocation for this port may "
+                    "be leaked.",
+                    port_id, caller->instance->uuid, text);
+}
+
+static bool
+release_port(const NeutronCaller *caller, const json_t *cached, const char *port_id,
+             NovaError **err)
+{
+    g_autoptr(GPtrArray) given = neutron_preexisting_ports(cached);
+    g_autoptr(GPtrArray) one = g_ptr_array_new();
+
+    g_ptr_array_add(one, (void *)port_id);
+    if (!neutron_has_id(given, port_id))
+        return neutron_delete_ports(caller, one, err);
+    unbind_all(caller, one, true);
+    return true;
+}
+
+NetworkInfo *
+neutron_deallocate_port(Neutron *neutron, const RequestContext *ctx, Instance *instance,
+                        const char *port_id, json_t **ret_resources, NovaError **err)
+{
+    NeutronCaller caller = {neutron, ctx, instance};
+    NovaError *failure = NULL;
+    json_auto_t *port = neutron_show_port(&caller, port_id, "", &failure);
+    json_auto_t *cached = NULL;
+    NetworkInfo *left;
+
+    if (failure && nova_error_kind(failure) != NOVA_ERROR_PORT_NOT_FOUND) {
+        nova_error_propagate(err, failure);
+        return NULL;
+    }
+    nova_error_free(failure);
+    cached = need_cache(&caller, err);
+    if (!cached || !release_port(&caller, cached, port_id, err) ||
+        !neutron_delete_vif_row_of_port(&caller, port_id, err))
+        return NULL;
+    if (!port)
+        warn_of_leak(&caller, cached, port_id);
+    left = neutron_fetch_instance_nw_info(neutron, ctx, instance, NULL, err);
+    if (left && ret_resources)
+        *ret_resources = port ? resources_of_port(port) : json_object();
+    return left;
+}
+
+/* ---- binding to a host ---- */
+
+static bool
+needs_binding(const json_t *port, const char *host)
+{
+    const char *type = json_get_string(port, "binding:vif_type", "");
+
+    return strcmp(json_get_string(port, "binding:host_id", ""), host) != 0 ||
+           strcmp(type, "unbound") == 0 || strcmp(type, "binding_failed") == 0;
+}
+
+static json_t *
+binding_updates(const NeutronCaller *caller, const json_t *port, const char *host)
+{
+    const char *zone = caller->instance->availability_zone;
+    g_autofree char *owner = g_strconcat("compute:", zone ? zone : "None", NULL);
+    json_t *updates = json_object();
+    json_auto_t *profile = neutron_model_profile(port);
+
+    if (!needs_binding(port, host))
+        return updates;
+    json_set_string(updates, "binding:host_id", host);
+    json_set_string(updates, "device_owner", owner);
+    if (json_object_del(profile, "migrating_to") == 0)
+        json_object_set(updates, "binding:profile", profile);
+    return updates;
+}
+
+static bool
+add_allocation(const NeutronCaller *caller, const json_t *port, json_t *mapping, json_t *updates,
+               NovaError **err)
+{
+    json_auto_t *profile = neutron_model_profile(port);
+    json_auto_t *allocation = NULL;
+
+    if (!neutron_port_allocation(caller, port, mapping, &allocation, err))
+        return false;
+    if (!allocation)
+        return true;
+    json_object_del(profile, "migrating_to");
+    json_object_set(profile, "allocation", allocation);
+    json_object_set(updates, "binding:profile", profile);
+    return true;
+}
+
+bool
+neutron_bind_ports_to_host(Neutron *neutron, const RequestContext *ctx, const Instance *instance,
+                           const char *host, json_t *provider_mapping, bool live_migration,
+                           NovaError **err)
+{
+    NeutronCaller caller = {neutron, ctx, (Instance *)instance};
+    g_autofree char *query =
+        http_query("device_id", instance->uuid, "tenant_id", instance->project_id, NULL);
+    g_autofree char *path = g_strconcat("/ports", query, NULL);
+    json_auto_t *ports = neutron_fetch_list(&caller, AS_ADMIN, path, "ports", err);
+    json_auto_t *bodies = json_array();
+    json_t *port;
+    size_t i;
+
+    if (!ports)
+        return false;
+    /* All updates are made before the first is sent: an error here changes nothing. */
+    json_array_foreach (ports, i, port) {
+        json_t *updates = binding_updates(&caller, port, host);
+
+        json_array_append_new(bodies, json_pack("{s:o}", "port", updates));
+        if (!live_migration && !add_allocation(&caller, port, provider_mapping, updates, err))
+            return false;
+    }
+    json_array_foreach (ports, i, port) {
+        json_t *body = json_array_get(bodies, i);
+
+        if (json_object_size(json_object_get(body, "port")) > 0 &&
+            !put_port(&caller, AS_ADMIN, json_get_string(port, "id", ""), body, err))
+            return false;
+    }
+    return true;
+}
