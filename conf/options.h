@@ -58,7 +58,7 @@ typedef struct SessionOptions {
     char *certfile;
     char *keyfile;
     bool insecure;
-    OptInt timeout; /* seconds */
+    OptFloat timeout; /* seconds */
     bool collect_timing;
     bool split_loggers;
 } SessionOptions;

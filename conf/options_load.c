@@ -267,6 +267,55 @@ find_row(const char *group, const char *name)
     return NULL;
 }
 
+/* keystoneauth's auth options, each with its older name: what auth_section reads from elsewhere. */
+static const char *const auth_options[][2] = {
+    {"auth_type", "auth_plugin"},
+    {"auth_url", NULL},
+    {"system_scope", NULL},
+    {"domain_id", NULL},
+    {"domain_name", NULL},
+    {"project_id", "tenant_id"},
+    {"project_name", "tenant_name"},
+    {"project_domain_id", NULL},
+    {"project_domain_name", NULL},
+    {"trust_id", NULL},
+    {"default_domain_id", NULL},
+    {"default_domain_name", NULL},
+    {"user_id", NULL},
+    {"username", "user_name"},
+    {"user_domain_id", NULL},
+    {"user_domain_name", NULL},
+    {"password", NULL},
+    {"token", NULL},
+    {"application_credential_id", NULL},
+    {"application_credential_name", NULL},
+    {"application_credential_secret", NULL},
+};
+
+/* Is this an auth option of a group whose auth_section names another group, where it is read then,
+ * or one that stands here under its older name? */
+static bool
+find_auth_option(const struct OptionsStorage *storage, const OptionRow *row,
+                 const GPtrArray **ret_found)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(auth_options); i++) {
+        const char *older = auth_options[i][1];
+        const GPtrArray *section;
+        const char *group = row->group;
+
+        if (strcmp(auth_options[i][0], row->name) != 0 || !find_row(row->group, "auth_section"))
+            continue;
+        section = occurrences(storage, row->group, "auth_section");
+        if (section)
+            group = ((ConfEntry *)section->pdata[section->len - 1])->value;
+        *ret_found = occurrences(storage, group, row->name);
+        if (!*ret_found && older)
+            *ret_found = occurrences(storage, group, older);
+        return section || *ret_found;
+    }
+    return false;
+}
+
 /* The occurrences of an option under its own or an older name; the latter is worth a warning. */
 static const GPtrArray *
 row_occurrences(const struct OptionsStorage *storage, const OptionRow *row, GPtrArray *warnings)
@@ -274,6 +323,8 @@ row_occurrences(const struct OptionsStorage *storage, const OptionRow *row, GPtr
     const GPtrArray *found = occurrences(storage, row->group, row->name);
     g_auto(GStrv) older = g_strsplit(row->deprecated ? row->deprecated : "", " ", -1);
 
+    if (find_auth_option(storage, row, &found))
+        return found;
     for (char **name = older; !found && *name; name++) {
         g_auto(GStrv) path = g_strsplit(*name, ".", 2);
 

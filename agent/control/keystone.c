@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/control/keystone.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <string.h>
 #include <time.h>
@@ -100,7 +101,7 @@ session_new(const char *group, const KeystoneAuthOptions *auth, const SessionOpt
         .cert_file = options->certfile,
         .key_file = options->keyfile,
         .insecure = options->insecure,
-        .timeout_s = options->timeout.is_set ? (int)options->timeout.value : 0,
+        .timeout_s = options->timeout.is_set ? (int)ceil(options->timeout.value) : 0,
     };
 
     session->group = g_strdup(group);

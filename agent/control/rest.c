@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/control/rest.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "agent/base/json.h"
@@ -39,7 +40,7 @@ http_settings(const RestSettings *settings)
         http.cert_file = session->certfile;
         http.key_file = session->keyfile;
         http.insecure = session->insecure;
-        http.timeout_s = count_or(&session->timeout, 0);
+        http.timeout_s = session->timeout.is_set ? (int)ceil(session->timeout.value) : 0;
     }
     if (adapter) {
         http.connect_retries = count_or(&adapter->connect_retries, settings->connect_retries);

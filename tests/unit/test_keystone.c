@@ -2,10 +2,12 @@
 #include "tests/unit/cmocka_all.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/base/json.h"
 #include "agent/control/keystone.h"
 #include "agent/control/rest.h"
+#include "conf/options_load.h"
 #include "tests/fakes/fake_http.h"
 
 #define CATALOG                                                                                  \
@@ -266,6 +268,39 @@ a_group_without_auth_type_says_so(void **state)
     assert_int_equal(nova_error_kind(err), NOVA_ERROR_MISSING_AUTH_PLUGIN);
 }
 
+static void
+auth_section_reads_all_auth_options_of_another_group(void **state)
+{
+    g_autofree char *path = NULL;
+    int fd = g_file_open_tmp("kilonova-XXXXXX.conf", &path, NULL);
+    g_autofree char *source = g_strconcat("file:", path, NULL);
+    g_autoptr(GPtrArray) sources = g_ptr_array_new();
+    g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
+    g_autofree char *error = NULL;
+    OptionsArguments arguments = {.sources = sources};
+    Options *options = NULL;
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_true(g_file_set_contents(path,
+                                    "[neutron]\nauth_section = keystone_authtoken\n"
+                                    "username = left-over\nproject_name = left-over\n"
+                                    "[keystone_authtoken]\nauth_type = password\n"
+                                    "user_name = neutron\n"
+                                    "[placement]\nauth_plugin = password\ntenant-name = service\n",
+                                    -1, NULL));
+    g_ptr_array_add(sources, source);
+    assert_true(options_load(&arguments, &options, warnings, &error));
+    assert_string_equal(options->neutron.auth.auth_type, "password");
+    assert_string_equal(options->neutron.auth.username, "neutron");
+    assert_null(options->neutron.auth.project_name);
+    assert_string_equal(options->placement.auth.auth_type, "password");
+    assert_string_equal(options->placement.auth.project_name, "service");
+    options_free(options);
+    unlink(path);
+    close(fd);
+}
+
 /* ---- endpoints ---- */
 
 static void
@@ -487,6 +522,7 @@ main(void)
         CLOUD_TEST(an_absent_keystone_is_asked_again_by_the_next_request),
         CLOUD_TEST(garbage_instead_of_a_token_is_an_error),
         CLOUD_TEST(a_group_without_auth_type_says_so),
+        cmocka_unit_test(auth_section_reads_all_auth_options_of_another_group),
         cmocka_unit_test(interfaces_are_tried_in_order_within_the_region),
         CLOUD_TEST(a_service_missing_in_the_catalog_is_endpoint_not_found),
         CLOUD_TEST(a_request_carries_token_version_and_request_id),
