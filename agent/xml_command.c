@@ -30,7 +30,7 @@ typedef struct XmlCase {
     Instance *instance;
     ImageMeta *image;
     ImageMeta *instance_image;
-    GPtrArray *network_info;
+    NetworkInfo *network_info;
     BlockDevices *devices;
     DiskMap *disk_map;
     GPtrArray *domain_capabilities; /* borrowed from XmlCases */
@@ -78,7 +78,7 @@ clear_case(XmlCase *one)
     instance_free(one->instance);
     image_meta_free(one->image);
     image_meta_free(one->instance_image);
-    g_clear_pointer(&one->network_info, g_ptr_array_unref);
+    network_info_free(one->network_info);
     block_devices_free(one->devices);
     disk_map_free(one->disk_map);
     g_clear_pointer(&one->domain_capabilities, g_ptr_array_unref);
@@ -206,6 +206,7 @@ static bool
 read_domain_capabilities(XmlCases *cases, XmlCase *one, NovaError **err)
 {
     const json_t *list = json_get_array(one->json, "domain_capabilities_xml");
+    const char *virt_type = one->options->libvirt.virt_type;
     size_t i;
     json_t *item;
 
@@ -220,7 +221,8 @@ read_domain_capabilities(XmlCases *cases, XmlCase *one, NovaError **err)
             return missing(err, "xml");
         if (!capabilities)
             return false;
-        g_ptr_array_add(one->domain_capabilities, (void *)capabilities);
+        if (!strcmp(json_get_string(item, "virt_type", virt_type), virt_type))
+            g_ptr_array_add(one->domain_capabilities, (void *)capabilities);
     }
     return true;
 }
@@ -309,7 +311,7 @@ read_facts(XmlCase *one)
     facts->rng_device_exists = rng && access(rng, F_OK) == 0;
     facts->cpu_models = known_cpu_models(one->domain_capabilities);
     facts->pci_interfaces = name_pci_interfaces(
-        one->network_info, json_get_string(sysfs, "ifname_by_pci_address", NULL));
+        one->network_info->vifs, json_get_string(sysfs, "ifname_by_pci_address", NULL));
     facts->rbd_hosts = strings_of(json_array_get(monitors, 0));
     facts->rbd_ports = strings_of(json_array_get(monitors, 1));
 }
@@ -377,20 +379,31 @@ map_disks(XmlCase *one, NovaError **err)
 
 /* ---- one case ---- */
 
+/* An image without an id is one that was never loaded: a volume's. */
+static ImageMeta *
+read_image(const json_t *dict, NovaError **err)
+{
+    json_auto_t *copy = json_is_object(dict) ? json_copy((json_t *)dict) : json_object();
+
+    if (json_is_null(json_object_get(copy, "id")))
+        json_object_del(copy, "id");
+    return image_meta_from_dict(copy, err);
+}
+
 static bool
 read_objects(XmlCase *one, NovaError **err)
 {
-    one->instance = instance_from_primitive(json_object_get(one->json, "instance"), err);
+    one->instance = instance_from_json(json_object_get(one->json, "instance"), err);
     if (!one->instance)
         return false;
     if (!one->instance->flavor)
         return missing(err, "flavor");
-    one->image = image_meta_from_dict(json_object_get(one->json, "image"), err);
+    one->image = read_image(json_object_get(one->json, "image"), err);
     one->instance_image = one->image ? image_meta_from_instance(one->instance, err) : NULL;
     if (!one->instance_image)
         return false;
-    one->network_info = network_info_from_json(json_object_get(one->json, "network_info"));
-    return true;
+    one->network_info = network_info_from_json(json_object_get(one->json, "network_info"), err);
+    return one->network_info != NULL;
 }
 
 static bool

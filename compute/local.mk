@@ -16,6 +16,7 @@ libkilonova_a_SOURCES += \
 	compute/xml/domain_xml.c compute/xml/domain_xml.h \
 	compute/xml/features.c \
 	compute/xml/firmware.c \
+	compute/xml/flavor_check.c \
 	compute/xml/graphics.c \
 	compute/xml/guest_cells.c compute/xml/guest_cells.h \
 	compute/xml/guest_request.c compute/xml/guest_request.h \
@@ -35,3 +36,19 @@ libkilonova_a_SOURCES += \
 	compute/xml/xml_builder.c compute/xml/xml_builder.h \
 	compute/xml/domain_build.h \
 	agent/xml_command.c agent/xml_command.h
+
+# The hypervisor, the resource tracker and the operations.
+libkilonova_a_SOURCES += \
+	compute/guest.c compute/guest.h \
+	compute/guest_config.c compute/guest_config.h \
+	compute/hypervisor.c compute/hypervisor.h compute/libvirt_auto.h \
+	compute/init_host.c compute/init_host.h \
+	compute/instance_events.c compute/instance_events.h \
+	compute/node_facts.c compute/node_facts.h \
+	compute/node_id.c compute/node_id.h \
+	compute/operation.h \
+	compute/resource_tracker.c compute/resource_tracker.h \
+	compute/traits.c compute/traits.h \
+	compute/ops/build.c compute/ops/build_undo.c compute/ops/console.c compute/ops/events.c \
+	compute/ops/ops.h compute/ops/power.c compute/ops/terminate.c compute/ops/steps.c compute/ops/steps.h
+unit_tests += tests/unit/test_node_id

@@ -119,13 +119,17 @@ model_has_flags(const DomainBuild *build, const char *model, GHashTable *flags)
     return true;
 }
 
-/* The first configured model with all CPU flags that the flavor's traits require. */
+/* The first configured model with all CPU flags that the flavor's traits require; the first of all
+ * where libvirt was not asked what the models have. */
 static bool
 match_model(const DomainBuild *build, const GPtrArray *models, const char **model, NovaError **err)
 {
-    g_autoptr(GHashTable) flags = wanted_flags(&build->request);
+    g_autoptr(GHashTable) flags = NULL;
 
-    if (!g_hash_table_size(flags))
+    if (!request_check_flavor(build->request.flavor, err))
+        return false;
+    flags = wanted_flags(&build->request);
+    if (!g_hash_table_size(flags) || (models->len && !build->in->facts->cpu_model_features))
         return true;
     for (guint i = 0; i < models->len; i++) {
         if (model_has_flags(build, models->pdata[i], flags)) {

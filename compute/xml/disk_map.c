@@ -428,7 +428,8 @@ put_ephemerals(const Naming *naming, NovaError **err)
 {
     const GPtrArray *ephemerals = naming->in->devices->ephemerals;
 
-    if (naming->in->instance->ephemeral_gb > 0 && !ephemerals->len &&
+    if (!naming->in->instance->ephemeral_gb.is_null &&
+        naming->in->instance->ephemeral_gb.value > 0 && !ephemerals->len &&
         !put_default(naming, "disk.local", NULL, err))
         return false;
     for (guint i = 0; i < ephemerals->len; i++) {

@@ -89,7 +89,7 @@ bool build_boot(DomainBuild *build, NovaError **err);           /* os.c */
 bool build_firmware(DomainBuild *build, NovaError **err);       /* firmware.c */
 bool build_sysinfo(DomainBuild *build, NovaError **err);        /* sysinfo.c */
 bool build_features(DomainBuild *build, NovaError **err);       /* features.c */
-void build_clock(DomainBuild *build);                           /* clock.c */
+bool build_clock(DomainBuild *build, NovaError **err);          /* clock.c */
 bool build_storage(DomainBuild *build, NovaError **err);        /* disks.c */
 bool build_interfaces(DomainBuild *build, NovaError **err);     /* interfaces.c */
 bool build_consoles(DomainBuild *build, NovaError **err);       /* consoles.c */

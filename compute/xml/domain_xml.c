@@ -84,10 +84,8 @@ evaluate(DomainBuild *build, NovaError **err)
     build->metadata = build_metadata(build);
     build_perf(build);
     if (!build_cpu_quota(build, err) || !build_cpu(build, err) || !build_machine(build, err) ||
-        !build_boot(build, err) || !build_features(build, err))
-        return false;
-    build_clock(build);
-    if (!build_storage(build, err) || !build_interfaces(build, err) ||
+        !build_boot(build, err) || !build_features(build, err) || !build_clock(build, err) ||
+        !build_storage(build, err) || !build_interfaces(build, err) ||
         !build_consoles(build, err) || !build_graphics(build, err) ||
         !build_virtio_devices(build, err) || !build_controllers(build, err) ||
         !build_host_devices(build, err) || !build_guards(build, err))

@@ -40,7 +40,8 @@ typedef struct HostFacts {
     bool rng_device_exists;        /* [libvirt]rng_dev_path */
     bool config_drive_is_file;     /* images_type rbd: an old config drive is still a flat file */
     GHashTable *cpu_models;        /* names that libvirt knows for the host's architecture */
-    GHashTable *cpu_model_features; /* model → GHashTable of feature names (baseline) */
+    GHashTable *cpu_model_features; /* model → GHashTable of feature names (baseline); NULL:
+                                     * not asked */
     GHashTable *pci_interfaces;    /* PCI address → name of its network interface */
     GHashTable *vdpa_devices;      /* PCI address → /dev/vhost-vdpa-N */
     GHashTable *disk_formats;      /* path of a flat disk → format noted in disk.info */
@@ -89,7 +90,7 @@ typedef struct DomainInput {
     const char *instance_name;
     const ImageMeta *image;          /* what the guest boots from or was made of */
     const ImageMeta *instance_image; /* as kept in the instance's system metadata */
-    const GPtrArray *network_info;   /* of Vif */
+    const NetworkInfo *network_info; /* NULL: no ports */
     BlockDevices *devices;           /* NULL: none; named by the disk map */
     const DiskMap *disk_map;         /* made from the same instance, image and devices */
     const GuestRescue *rescue;       /* NULL unless in rescue */

@@ -151,7 +151,7 @@ request_unique(const GuestRequest *request, const char *prefix, const char *key,
 
     if (of_flavor && *of_flavor && of_image && *of_image && strcmp(of_flavor, of_image))
         return conflict(request, prefix, key, of_flavor, of_image, err);
-    *ret_value = of_flavor && (*of_flavor || !of_image) ? of_flavor : of_image;
+    *ret_value = of_flavor && *of_flavor ? of_flavor : of_image;
     return true;
 }
 
@@ -269,9 +269,9 @@ invalid_realtime_mask(NovaError **err)
                           "or offloaded emulator threads.");
 }
 
-/* A mask that starts with '^' takes away from all vCPUs. */
-static bool
-parse_vcpu_mask(const GuestRequest *request, const char *mask, CpuSet *vcpus, NovaError **err)
+bool
+request_parse_vcpu_mask(const GuestRequest *request, const char *mask, CpuSet *vcpus,
+                        NovaError **err)
 {
     g_autofree char *spec = NULL;
     const char *start = mask;
@@ -299,7 +299,7 @@ request_realtime_cpus(const GuestRequest *request, CpuSet *vcpus, NovaError **er
     cpu_set_add_range(&all, 0, request->flavor->vcpus - 1);
     if (!mask)
         cpu_set_unite(vcpus, &all);
-    else if (!parse_vcpu_mask(request, mask, vcpus, err))
+    else if (!request_parse_vcpu_mask(request, mask, vcpus, err))
         return false;
     if (cpu_set_is_empty(vcpus))
         return invalid_realtime_mask(err);

@@ -61,6 +61,9 @@ bool request_cpu_topology(const GuestRequest *request, CpuTopology *ret_topology
     G_GNUC_WARN_UNUSED_RESULT;
 bool request_serial_ports(const GuestRequest *request, int64_t *ret_count, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
+/* A mask that starts with '^' takes away from all vCPUs. */
+bool request_parse_vcpu_mask(const GuestRequest *request, const char *mask, CpuSet *vcpus,
+                             NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 bool request_is_realtime(const GuestRequest *request);
 /* Fills 'vcpus' when real time is asked for, leaves it empty otherwise. */
 bool request_realtime_cpus(const GuestRequest *request, CpuSet *vcpus, NovaError **err)
@@ -85,6 +88,8 @@ bool request_memory_encryption(const GuestRequest *request, const char *machine_
     G_GNUC_WARN_UNUSED_RESULT;
 bool request_locked_memory(const GuestRequest *request, const char *machine_type,
                            bool *ret_locked, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+/* What Nova's scheduler would say to the flavor without any image. */
+bool request_check_flavor(const Flavor *flavor, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 bool request_sound_model(const GuestRequest *request, const char **ret_model, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
 bool request_usb_model(const GuestRequest *request, const char **ret_model, NovaError **err)

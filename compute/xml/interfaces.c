@@ -104,12 +104,10 @@ key_error(NovaError **err, const char *key)
 static bool
 need_pci_slot(PortBuild *port, const char **ret_slot, NovaError **err)
 {
-    const json_t *profile = port->vif->profile;
-
-    if (!json_is_object(profile))
+    if (!json_object_size(port->vif->profile))
         return nova_error_set(err, NOVA_ERROR_TYPE_ERROR,
                               "'NoneType' object is not subscriptable");
-    *ret_slot = json_string_value(json_object_get(profile, "pci_slot"));
+    *ret_slot = json_string_value(json_object_get(port->vif->profile, "pci_slot"));
     return *ret_slot || key_error(err, "pci_slot");
 }
 
@@ -210,7 +208,7 @@ set_ethernet(PortBuild *port, const char *target)
 static const json_t *
 network_meta(const Vif *vif, const char *key)
 {
-    return vif->network ? json_object_get(vif->network->meta, key) : NULL;
+    return json_object_get(vif->network->meta, key);
 }
 
 /* ---- kinds that os-vif knows: MTU as the network has it, bandwidth unless in hardware ---- */
@@ -289,18 +287,22 @@ is_hybrid(const Vif *vif)
 }
 
 /* Old bindings leave it to libvirt to put the tap into the bridge. */
-static void
-set_ovs_bridge(PortBuild *port)
+static bool
+set_ovs_bridge(PortBuild *port, NovaError **err)
 {
     GuestInterface *interface = port->interface;
     const char *id = port->vif->ovs_interfaceid;
 
+    if (!port->vif->network->bridge)
+        return nova_error_set(err, NOVA_ERROR_NOT_IMPLEMENTED_ERROR,
+                              "Cannot load 'bridge_name' in the base class");
     interface->type = "bridge";
     interface->source = port->vif->network->bridge;
     interface->target = device_name(port);
     interface->port_profile = "openvswitch";
     interface->parameters[0][0] = "interfaceid";
     interface->parameters[0][1] = id && *id ? id : port->vif->id;
+    return true;
 }
 
 static bool
@@ -312,8 +314,8 @@ ovs_port(PortBuild *port, NovaError **err)
         return false;
     if (creates_tap || port->vif->delegate_create)
         set_ethernet(port, device_name(port));
-    else
-        set_ovs_bridge(port);
+    else if (!set_ovs_bridge(port, err))
+        return false;
     if (creates_tap)
         port->interface->target_managed = "no";
     return finish_os_vif(port, true);
@@ -438,16 +440,16 @@ set_vf(PortBuild *port, bool as_hostdev, NovaError **err)
 static bool
 hw_veb(PortBuild *port, NovaError **err)
 {
+    static const char *const vf_vnics[] = {"direct", "accelerator-direct", NULL};
     const json_t *vlan = detail(port->vif, "vlan");
 
-    if (!set_frontend(port, err))
+    if (!set_frontend(port, err) || !set_vf(port, vnic_is(port->vif, vf_vnics), err))
         return false;
     if (!vlan)
         return key_error(err, "vlan");
     if (is_truthy(vlan))
         port->interface->vlan = value_text(port->interface, vlan);
-    return set_vf(port, vnic_is(port->vif, (const char *const[]){"direct", "accelerator-direct",
-                                                                 NULL}), err);
+    return true;
 }
 
 static bool
@@ -455,14 +457,15 @@ vepa_802_1qbh(PortBuild *port, NovaError **err)
 {
     const json_t *profile_id = detail(port->vif, "profileid");
 
-    if (!set_frontend(port, err))
+    if (!set_frontend(port, err) ||
+        !set_vf(port, !g_strcmp0(port->vif->vnic_type, "direct"), err))
         return false;
     if (!profile_id)
         return key_error(err, "profileid");
     port->interface->port_profile = "802.1Qbh";
     port->interface->parameters[0][0] = "profileid";
     port->interface->parameters[0][1] = json_string_value(profile_id);
-    return set_vf(port, !g_strcmp0(port->vif->vnic_type, "direct"), err);
+    return true;
 }
 
 static bool
@@ -473,6 +476,9 @@ vepa_802_1qbg(PortBuild *port, NovaError **err)
 
     if (!set_frontend(port, err))
         return false;
+    if (!json_is_object(port->vif->qbg_params))
+        return nova_error_set(err, NOVA_ERROR_TYPE_ERROR,
+                              "'NoneType' object is not subscriptable");
     interface->type = "direct";
     interface->mode = "vepa";
     interface->source = json_string_value(network_meta(port->vif, "interface"));
@@ -759,7 +765,7 @@ find_kind(const Vif *vif, NovaError **err)
     for (unsigned i = 0; vif->type && i < G_N_ELEMENTS(kinds); i++) {
         if (strcmp(kinds[i].vif_type, vif->type))
             continue;
-        if (!kinds[i].needs_network || vif->network)
+        if (!kinds[i].needs_network || vif->network->id)
             return kinds[i].make;
         nova_error_set(err, NOVA_ERROR_TYPE_ERROR, "'NoneType' object is not subscriptable");
         return NULL;
@@ -791,7 +797,7 @@ interface_element(DomainBuild *build, const Vif *vif, NovaError **err)
 bool
 build_interfaces(DomainBuild *build, NovaError **err)
 {
-    const GPtrArray *vifs = build->in->network_info;
+    const GPtrArray *vifs = build->in->network_info ? build->in->network_info->vifs : NULL;
 
     for (guint i = 0; vifs && i < vifs->len; i++) {
         xmlNode *node = interface_element(build, vifs->pdata[i], err);

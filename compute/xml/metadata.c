@@ -133,7 +133,7 @@ static void
 add_port(xmlNode *ports, const Vif *vif)
 {
     xmlNode *port = xml_child_attr(ports, "port", "uuid", vif->id ? vif->id : "None");
-    const GPtrArray *subnets = vif->network ? vif->network->subnets : NULL;
+    const GPtrArray *subnets = vif->network->subnets;
 
     for (guint i = 0; subnets && i < subnets->len; i++) {
         const GPtrArray *ips = ((VifSubnet *)subnets->pdata[i])->ips;
@@ -144,12 +144,12 @@ add_port(xmlNode *ports, const Vif *vif)
 }
 
 static void
-add_ports(xmlNode *instance, const GPtrArray *vifs)
+add_ports(xmlNode *instance, const NetworkInfo *info)
 {
     xmlNode *ports = xml_child(instance, "ports");
 
-    for (guint i = 0; vifs && i < vifs->len; i++)
-        add_port(ports, vifs->pdata[i]);
+    for (guint i = 0; info && i < info->vifs->len; i++)
+        add_port(ports, info->vifs->pdata[i]);
 }
 
 xmlNode *
