@@ -154,7 +154,8 @@ static const struct { const char *property, *from, *to; } enum_aliases[] = {
 
 /* Enums that are read in any case. */
 static const char *const lower_case_enums[] = {
-    "hw_architecture", "hw_emulation_architecture", "hw_vm_mode", "img_hv_type", "hw_scsi_model", NULL,
+    "hw_architecture", "hw_emulation_architecture", "hw_vm_mode", "img_hv_type", "hw_scsi_model", "hw_vif_model",
+    "os_type", NULL,
 };
 
 #define NUMA_NODES_MAX 128
