@@ -16,6 +16,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* Why this thread's last handshake refused the certificate: X509_V_ERR_... */
+static __thread int verify_error;
+
+static int
+note_verify_error(int is_ok, X509_STORE_CTX *store)
+{
+    if (!is_ok)
+        verify_error = X509_STORE_CTX_get_error(store);
+    return is_ok;
+}
 
 /* librabbitmq's text for a status, with OpenSSL's reason where there is one. */
 static char *
@@ -23,12 +33,14 @@ describe_tls(int status)
 {
     unsigned long code = ERR_peek_last_error();
     const char *detail = code ? ERR_reason_error_string(code) : NULL;
-    char *text = detail && status <= AMQP_STATUS_SSL_ERROR && status > -0x0300
-                     ? g_strdup_printf("%s: %s", amqp_error_string2(status), detail)
-                     : g_strdup(amqp_error_string2(status));
 
     ERR_clear_error();
-    return text;
+    if (verify_error != X509_V_OK)
+        return g_strdup_printf("certificate verify failed: %s",
+                               X509_verify_cert_error_string(verify_error));
+    if (detail && status <= AMQP_STATUS_SSL_ERROR)
+        return g_strdup_printf("%s: %s", amqp_error_string2(status), detail);
+    return g_strdup(amqp_error_string2(status));
 }
 
 /* ssl_version names one version; oslo.messaging offers no more than that one then. */
@@ -100,6 +112,9 @@ tls_socket_new(amqp_connection_state_t connection, const TransportSettings *sett
     }
     amqp_ssl_socket_set_verify_peer(socket, settings->ssl_ca_file != NULL);
     amqp_ssl_socket_set_verify_hostname(socket, false);
+    verify_error = X509_V_OK;
+    if (settings->ssl_ca_file)
+        SSL_CTX_set_verify(amqp_ssl_socket_get_context(socket), SSL_VERIFY_PEER, note_verify_error);
     set_versions(socket, settings->ssl_version);
     if (!load_files(socket, settings, ret_reason))
         return NULL;

@@ -9,7 +9,9 @@ command that restarts the broker."""
 import json
 import os
 import queue
+import select
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -130,6 +132,41 @@ class Proxy:
         self.open(self.port)
 
 
+class TlsProxy:
+    """TLS in front of the broker; one thread a connection, which reads and writes both ends."""
+
+    def __init__(self, certificate, key, client_ca=None):
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(certificate, key)
+        if client_ca:
+            self.context.verify_mode = ssl.CERT_REQUIRED
+            self.context.load_verify_locations(client_ca)
+        self.listener = socket.socket()
+        self.listener.bind(("127.0.0.1", 0))
+        self.listener.listen()
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            near, _ = self.listener.accept()
+            threading.Thread(target=self._serve, args=(near,), daemon=True).start()
+
+    def _serve(self, near):
+        try:
+            with self.context.wrap_socket(near, server_side=True) as tls, \
+                    socket.create_connection(broker_address()) as far:
+                while True:
+                    ready = [tls] if tls.pending() else select.select([tls, far], [], [])[0]
+                    for source in ready:
+                        data = source.recv(65536)
+                        if not data:
+                            return
+                        (far if source is tls else tls).sendall(data)
+        except OSError:
+            pass
+
+
 class Echo:
     """The program under test."""
 
@@ -212,9 +249,14 @@ class RpcCase(unittest.TestCase):
     def start_echo(self, url=None, query="", **kwargs):
         echo = Echo(url or broker_url(query=query), kwargs.pop("topic", self.topic),
                     exchange=self.exchange, **kwargs)
-        self.addCleanup(lambda: echo.process.poll() is None and echo.close())
+        self.addCleanup(self.finish, echo)
         echo.wait_consuming()
         return echo
+
+    def finish(self, echo):
+        """A sanitizer's complaint is an exit status, too."""
+        code = echo.close() if echo.process.poll() is None else echo.process.returncode
+        self.assertEqual(code, 0, "".join(echo.log[-40:]))
 
     def transport(self, query=""):
         # The global one: the library registers its metrics and tracing options only there.
@@ -455,6 +497,23 @@ class Faults(RpcCase):
         proxy.cut()
         self.assertEqual(echo.answers.get(timeout=20), {"result": "done"})
 
+    def test_nothing_is_lost_or_doubled_while_the_link_breaks(self):
+        proxy = Proxy()
+        echo = self.start_echo(broker_url(f"127.0.0.1:{proxy.port}",
+                                          "kombu_reconnect_delay=0.1&rabbit_qos_prefetch_count=20"))
+        for n in range(600):
+            echo.post(do="cast", topic=self.topic, server="h1", args={"n": n})
+        for _ in range(3):
+            time.sleep(0.1)
+            proxy.cut()
+            wait_for(lambda: len(proxy.pairs) >= 2, 20, "reconnecting")
+        for _ in range(600):
+            self.assertEqual(echo.answers.get(timeout=30), {"result": True})
+        seen = [echo.requests.get(timeout=10)["args"]["n"] for _ in range(600)]
+        self.assertEqual(sorted(seen), list(range(600)))
+        time.sleep(1)
+        self.assertTrue(echo.requests.empty())
+
     def test_idle_for_three_heartbeat_periods(self):
         echo = self.start_echo(query="heartbeat_timeout_threshold=3")
         echo.do(do="call", topic=self.topic, server="h1", args={})
@@ -568,6 +627,82 @@ class Faults(RpcCase):
         echo.wait_consuming(60)
         self.assertEqual(echo.do(do="call", topic=self.topic, server="h1", args={"n": 1},
                                  seconds=70), {"result": {"n": 1}})
+
+
+class Tls(RpcCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cls.folder.cleanup)
+        for ca in ("ca", "other"):
+            cls.openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
+                        f"/CN={ca}", "-keyout", f"{ca}.key", "-out", f"{ca}.pem")
+        for name, san in (("right", "IP:127.0.0.1,DNS:localhost"), ("wrong", "DNS:elsewhere")):
+            cls.openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}",
+                        "-keyout", f"{name}.key", "-out", f"{name}.csr")
+            with open(cls.path("extensions"), "w") as extensions:
+                extensions.write(f"subjectAltName={san}\n")
+            cls.openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
+                        "-CAcreateserial", "-days", "2", "-extfile", "extensions",
+                        "-out", f"{name}.pem")
+
+    @classmethod
+    def openssl(cls, *arguments):
+        subprocess.run(["openssl", *arguments], cwd=cls.folder.name, check=True,
+                       capture_output=True)
+
+    @classmethod
+    def path(cls, name):
+        return os.path.join(cls.folder.name, name)
+
+    def url(self, certificate, query, host="127.0.0.1", client_ca=None):
+        proxy = TlsProxy(self.path(certificate + ".pem"), self.path(certificate + ".key"),
+                         client_ca and self.path(client_ca))
+        return broker_url(f"{host}:{proxy.port}", "ssl=true&" + query)
+
+    def works(self, url):
+        echo = self.start_echo(url)
+        text = "x" * 300000
+        answer = echo.do(do="call", topic=self.topic, args={"text": text})
+        self.assertEqual(answer, {"result": {"text": text}})
+
+    def fails(self, url, text):
+        echo = Echo(url, self.topic, exchange=self.exchange)
+        self.addCleanup(self.finish, echo)
+        wait_for(lambda: echo.has_logged(text), 10, text)
+        self.assertFalse(echo.do(do="state")["consuming"])
+
+    def test_verified_address(self):
+        self.works(self.url("right", "ssl_ca_file=" + self.path("ca.pem")))
+
+    def test_verified_name(self):
+        self.works(self.url("right", "ssl_ca_file=" + self.path("ca.pem"), "localhost"))
+
+    def test_without_ca_nothing_is_verified(self):
+        self.works(self.url("wrong", ""))
+
+    def test_wrong_ca(self):
+        self.fails(self.url("right", "ssl_ca_file=" + self.path("other.pem")),
+                   "certificate verify failed")
+
+    def test_wrong_name(self):
+        self.fails(self.url("wrong", "ssl_ca_file=" + self.path("ca.pem")),
+                   "certificate verify failed")
+
+    def test_missing_ca_file(self):
+        self.fails(self.url("right", "ssl_ca_file=/nowhere.pem"), "/nowhere.pem")
+
+    def test_client_certificate(self):
+        query = "ssl_ca_file={0}&ssl_cert_file={1}&ssl_key_file={2}".format(
+            self.path("ca.pem"), self.path("wrong.pem"), self.path("wrong.key"))
+        self.works(self.url("right", query, client_ca="ca.pem"))
+
+    def test_idle_with_heartbeats(self):
+        url = self.url("right", "heartbeat_timeout_threshold=2")
+        echo = self.start_echo(url)
+        time.sleep(7)
+        self.assertEqual(echo.do(do="call", topic=self.topic, args={"n": 1}), {"result": {"n": 1}})
+        self.assertFalse(echo.has_logged("unreachable"))
 
 
 if __name__ == "__main__":
