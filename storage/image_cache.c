@@ -140,6 +140,35 @@ image_cache_remove_leftovers(ImageCache *cache)
     }
 }
 
+static bool
+is_on_file_system_of_instances(const ImageCache *cache)
+{
+    struct stat ours, instances;
+
+    return stat(cache->folder, &ours) == 0 &&
+           stat(cache->options->default_group.instances_path, &instances) == 0 &&
+           ours.st_dev == instances.st_dev;
+}
+
+uint64_t
+image_cache_disk_usage(ImageCache *cache)
+{
+    g_autoptr(GDir) dir = g_dir_open(cache->folder, 0, NULL);
+    uint64_t n_bytes = 0;
+    const char *file;
+
+    if (!dir || !is_on_file_system_of_instances(cache))
+        return 0;
+    while ((file = g_dir_read_name(dir))) {
+        g_autofree char *path = g_build_filename(cache->folder, file, NULL);
+        struct stat status;
+
+        if (stat(path, &status) == 0 && S_ISREG(status.st_mode))
+            n_bytes += (uint64_t)status.st_blocks * 512;
+    }
+    return n_bytes;
+}
+
 /* -- is the downloaded file what it says, and harmless? */
 
 static bool

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libkilonova_a_SOURCES += \
 	storage/blank_disk.c storage/blank_disk.h \
+	storage/cache_reaper.c storage/cache_reaper.h \
 	storage/config_drive.c storage/config_drive.h \
 	storage/disk_info.c storage/disk_info.h \
 	storage/disk_plan.c storage/disk_plan.h \
@@ -17,11 +18,12 @@ libkilonova_a_SOURCES += \
 	storage/metadata.c storage/metadata.h \
 	storage/network_metadata.c storage/network_metadata.h \
 	storage/qemu_img.c storage/qemu_img.h \
+	storage/storage_users.c storage/storage_users.h \
 	storage/vendor_data.c storage/vendor_data.h
 
-unit_tests += tests/unit/test_config_drive tests/unit/test_disk_plan tests/unit/test_disks \
-	tests/unit/test_format_inspector tests/unit/test_glance tests/unit/test_image_cache \
-	tests/unit/test_iso_image tests/unit/test_metadata tests/unit/test_qemu_img
+unit_tests += tests/unit/test_cache_reaper tests/unit/test_config_drive tests/unit/test_disk_plan \
+	tests/unit/test_disks tests/unit/test_format_inspector tests/unit/test_glance \
+	tests/unit/test_image_cache tests/unit/test_iso_image tests/unit/test_metadata tests/unit/test_qemu_img
 tests_unit_test_config_drive_SOURCES = tests/unit/test_config_drive.c $(fake_http)
 tests_unit_test_glance_SOURCES = tests/unit/test_glance.c $(fake_http)
 EXTRA_DIST += tests/unit/storage_fixture.h

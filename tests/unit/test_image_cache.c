@@ -417,6 +417,18 @@ failed_mkfs_leaves_nothing(void **state)
 }
 
 static void
+usage_counts_what_the_files_occupy(void **state)
+{
+    StorageFixture *fixture = *state;
+    g_autoptr(ImageCache) cache = image_cache_new(&fixture->options, NULL);
+    g_auto(BaseImage) base = {0};
+
+    assert_int_equal(image_cache_disk_usage(cache), 0);
+    assert_true(image_cache_get_image(cache, NULL, IMAGE_ID, &base, NULL));
+    assert_true(image_cache_disk_usage(cache) >= 512);
+}
+
+static void
 precache_says_what_it_found(void **state)
 {
     StorageFixture *fixture = *state;
@@ -452,6 +464,7 @@ main(void)
         TEST(leftovers_of_dead_processes_go_and_those_of_living_ones_stay),
         TEST(swap_and_ephemeral_are_made_once),
         TEST(failed_mkfs_leaves_nothing),
+        TEST(usage_counts_what_the_files_occupy),
         TEST(precache_says_what_it_found),
     };
 
