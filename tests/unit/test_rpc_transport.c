@@ -6,6 +6,7 @@
 #include "agent/rpc/queue_names.h"
 #include "agent/rpc/transport_settings.h"
 #include "agent/rpc/transport_url.h"
+#include "conf/options.h"
 
 static const TransportHost *
 host_of(const TransportUrl *url, unsigned i)
@@ -125,6 +126,38 @@ wrong_values_and_combinations_are_refused(void **state)
 }
 
 static void
+nova_conf_is_copied_and_the_url_has_the_last_word(void **state)
+{
+    char url[] = "rabbit://u:p@h:1/v?rabbit_quorum_queue=false", ca[] = "/ca.pem", empty[] = "";
+    char method[] = "EXTERNAL", exchange[] = "nova";
+    Options options = {
+        .default_group = {.transport_url = url, .control_exchange = exchange,
+                          .rpc_response_timeout = 90, .rpc_ping_enabled = true},
+        .oslo_messaging_rabbit = {.ssl = true, .ssl_ca_file = ca, .ssl_key_file = empty,
+                                  .rabbit_login_method = method, .rabbit_quorum_queue = true,
+                                  .amqp_durable_queues = true, .kombu_reconnect_delay = 0.25,
+                                  .rabbit_transient_queues_ttl = 7, .rabbit_interval_max = 9},
+    };
+    g_autoptr(TransportSettings) settings = transport_settings_from_options(&options, NULL);
+
+    (void)state;
+    assert_string_equal(settings->url->virtual_host, "v");
+    assert_string_equal(settings->control_exchange, "nova");
+    assert_int_equal(settings->rpc_response_timeout_s, 90);
+    assert_true(settings->rpc_ping_enabled);
+    assert_true(settings->ssl);
+    assert_string_equal(settings->ssl_ca_file, "/ca.pem");
+    assert_null(settings->ssl_key_file);
+    assert_true(settings->login_external);
+    assert_false(settings->rabbit_quorum_queue);
+    assert_true(settings->amqp_durable_queues);
+    assert_int_equal((int)(settings->kombu_reconnect_delay_s * 100), 25);
+    assert_int_equal(settings->rabbit_transient_queues_ttl_s, 7);
+    assert_int_equal(settings->rabbit_interval_max_s, 9);
+    assert_string_equal(settings->queue_processname, "nova-compute");
+}
+
+static void
 random_names_are_32_digits(void **state)
 {
     g_autoptr(TransportSettings) settings = transport_settings_new("rabbit://u:p@h/", NULL);
@@ -170,6 +203,7 @@ main(void)
         cmocka_unit_test(wrong_urls_are_named_without_their_password),
         cmocka_unit_test(the_query_overrides_options),
         cmocka_unit_test(wrong_values_and_combinations_are_refused),
+        cmocka_unit_test(nova_conf_is_copied_and_the_url_has_the_last_word),
         cmocka_unit_test(random_names_are_32_digits),
         cmocka_unit_test(the_queue_manager_counts),
     };
