@@ -3,6 +3,9 @@ if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests) $(fuzz_programs)
 TESTS += $(unit_tests) $(fuzz_programs) tests/unit/layers
 endif
+# Only the unit tests need cmocka.
+$(unit_tests): LIBS += $(CMOCKA_LIBS)
+$(unit_tests:%=%.o): CPPFLAGS += $(CMOCKA_CFLAGS)
 $(unit_tests:%=%.o): CPPFLAGS += -DTEST_DATA_DIR='"$(abs_top_srcdir)/tests/unit/data"'
 
 AM_TESTS_ENVIRONMENT = \
