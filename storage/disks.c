@@ -252,6 +252,28 @@ make_disk(Creation *creation, const PlannedDisk *disk, const char *path, NovaErr
                     : make_copy(creation, disk, path, err);
 }
 
+static char *
+base_name(const Creation *creation, const PlannedDisk *disk)
+{
+    if (disk->image_id)
+        return image_cache_image_name(disk->image_id);
+    if (disk->kind == DISK_SWAP)
+        return image_cache_swap_name(disk->base_size);
+    return image_cache_ephemeral_name(creation->options, disk->base_size, creation->plan->os_type);
+}
+
+/* An overlay whose base was lost does not start; as in Nova it is given one again. */
+static bool
+restore_base(const Creation *creation, const PlannedDisk *disk, const char *format, NovaError **err)
+{
+    g_autofree char *name = base_name(creation, disk);
+    g_auto(BaseImage) base = {0};
+
+    if (!g_str_equal(format, "qcow2") || image_cache_has(creation->cache, name))
+        return true;
+    return get_base(creation, disk, &base, err);
+}
+
 static bool
 keep_disk(const Creation *creation, const PlannedDisk *disk, const char *uuid, const char *path,
           NovaError **err)
@@ -259,6 +281,7 @@ keep_disk(const Creation *creation, const PlannedDisk *disk, const char *uuid, c
     g_autofree char *format = NULL;
 
     return disks_get_format(creation->options, uuid, disk->name, disk->is_flat, &format, err) &&
+           restore_base(creation, disk, format, err) &&
            grow_existing(creation, path, format, disk->size, err);
 }
 

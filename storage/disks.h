@@ -31,7 +31,8 @@ typedef struct DisksMade {
     bool made_disks; /* at least one was not there before */
 } DisksMade;
 
-/* Makes the folder and every disk of the plan that is missing; grows what is smaller than planned.
+/* Makes the folder and every disk of the plan that is missing, fetches a base image that an
+ * existing overlay has lost, grows what is smaller than planned.
  * On failure what this call made is gone again. 'ret_made' may be NULL. */
 bool disks_create(const struct Options *options, ImageCache *cache, const RequestContext *ctx,
                   const char *uuid, const DiskPlan *plan, DisksMade *ret_made, NovaError **err)

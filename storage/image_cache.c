@@ -140,6 +140,14 @@ image_cache_remove_leftovers(ImageCache *cache)
     }
 }
 
+bool
+image_cache_has(ImageCache *cache, const char *name)
+{
+    g_autofree char *path = g_build_filename(cache->folder, name, NULL);
+
+    return access(path, F_OK) == 0;
+}
+
 static bool
 is_on_file_system_of_instances(const ImageCache *cache)
 {

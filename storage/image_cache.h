@@ -63,6 +63,9 @@ bool image_cache_get_swap(ImageCache *cache, int64_t size_mib, BaseImage *ret_ba
 const char *image_cache_precache(ImageCache *cache, const RequestContext *ctx,
                                  const char *image_id, NovaError **err);
 
+/* Is there a file of that name (see below)? Nothing is said about its content. */
+bool image_cache_has(ImageCache *cache, const char *name);
+
 /* Bytes that the cache occupies on the file system of instances_path; 0 when it lies on another
  * one ([workarounds]reserve_disk_resource_for_image_cache). */
 uint64_t image_cache_disk_usage(ImageCache *cache);

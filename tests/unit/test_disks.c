@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/cmocka_all.h"
 
+#include "agent/base/command.h"
 #include "agent/base/json.h"
 #include "storage/disks.h"
 #include "storage/file_copy.h"
@@ -269,6 +270,35 @@ second_call_keeps_disks_and_grows_them(void **state)
 }
 
 static void
+lost_base_is_fetched_again(void **state)
+{
+    Bench *bench = *state;
+    g_autofree char *name = image_cache_image_name("image");
+    g_autofree char *base = g_build_filename(bench->fixture->root, "_base", name, NULL);
+
+    plan_root(bench, 8 * MIB);
+    assert_true(create(bench, NULL));
+    unlink(base);
+    assert_true(create(bench, NULL));
+    assert_int_equal(access(base, F_OK), 0);
+    assert_disk(bench, "disk", "qcow2", 8 * MIB);
+}
+
+static void
+cached_image_costs_one_program(void **state)
+{
+    Bench *bench = *state;
+    g_auto(BaseImage) base = {0};
+    uint64_t before;
+
+    assert_true(image_cache_get_image(bench->cache, NULL, "image", &base, NULL));
+    plan_root(bench, 8 * MIB);
+    before = command_count();
+    assert_true(create(bench, NULL));
+    assert_int_equal(command_count() - before, 1);
+}
+
+static void
 failure_half_way_undoes_only_this_call(void **state)
 {
     Bench *bench = *state;
@@ -451,6 +481,8 @@ main(void)
         TEST(unknown_file_system_is_an_invalid_mapping),
         TEST(kernel_is_a_plain_file_with_any_images_type),
         TEST(second_call_keeps_disks_and_grows_them),
+        TEST(lost_base_is_fetched_again),
+        TEST(cached_image_costs_one_program),
         TEST(failure_half_way_undoes_only_this_call),
         TEST(trusted_certificates_are_refused_not_ignored),
         TEST(recorded_format_wins_over_the_content),
