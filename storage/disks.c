@@ -374,17 +374,24 @@ disks_create(const struct Options *options, ImageCache *cache, const RequestCont
 
 /* -- formats, console log */
 
+static bool
+is_always_flat(const char *name)
+{
+    return g_str_has_prefix(name, "disk.config") || g_str_has_prefix(name, "kernel") ||
+           g_str_has_prefix(name, "ramdisk");
+}
+
 /* Nova probes a flat disk that is not in disk.info; never one that may be an overlay. */
 static bool
-probe_format(const Options *options, const char *name, const char *path, bool is_flat,
-             char **ret_format, NovaError **err)
+probe_format(const Options *options, const char *path, bool is_flat, char **ret_format,
+             NovaError **err)
 {
     g_auto(QemuImgInfo) info = {0};
     g_autoptr(NovaError) failure = NULL;
 
     if (!is_flat && !images_are_flat(options)) {
         *ret_format = g_strdup("qcow2");
-    } else if (is_flat || g_str_has_prefix(name, "disk.config") || !exists(path)) {
+    } else if (is_flat || !exists(path)) {
         *ret_format = g_strdup("raw");
     } else if (qemu_img_info(options, path, NULL, &info, &failure)) {
         *ret_format = g_steal_pointer(&info.format);
@@ -409,7 +416,7 @@ disks_get_format(const struct Options *options, const char *uuid, const char *na
     if (!check_uuid(uuid, err) || !disk_info_read(folder, path, &format, err))
         return false;
     if (!format) {
-        if (!probe_format(options, name, path, is_flat, &format, err))
+        if (!probe_format(options, path, is_flat || is_always_flat(name), &format, err))
             return false;
         if (exists(path) && !disk_info_add(folder, path, format, err))
             return false;

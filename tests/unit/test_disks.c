@@ -372,7 +372,7 @@ config_drive_is_raw_and_never_probed(void **state)
 
     g_mkdir_with_parents(bench->folder, 0755);
     g_file_set_contents(path, "x", 1, NULL);
-    assert_true(disks_get_format(bench->options, UUID, "disk.config", true, &format, NULL));
+    assert_true(disks_get_format(bench->options, UUID, "disk.config", false, &format, NULL));
     assert_string_equal(format, "raw");
     recorded = disk_info(bench);
     assert_non_null(strstr(recorded, "disk.config\": \"raw\""));
