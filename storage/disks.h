@@ -40,8 +40,8 @@ bool disks_create(const struct Options *options, ImageCache *cache, const Reques
 
 /* The <driver type=> of a disk file. disk.info is the authority; a file that is not in it gets
  * what its kind has ("qcow2", "raw"), probed once when Nova would probe (flat disks), and the
- * answer is recorded. 'is_flat' says that it is raw whatever
- * images_type is, as kernel, ramdisk and config drive are anyhow. Caller frees the format. */
+ * answer is recorded. 'is_flat' says that it is raw whatever images_type is, as kernel, ramdisk
+ * and config drive are anyhow. Caller frees the format. */
 bool disks_get_format(const struct Options *options, const char *uuid, const char *name,
                       bool is_flat, char **ret_format, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
