@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/cmocka_all.h"
 
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -399,6 +400,42 @@ our_own_token_is_renewed_once_after_401(void **state)
     assert_int_equal(fake_http_n_unused(cloud->fake), 0);
 }
 
+static void *
+send_many(void *client)
+{
+    RestRequest request = {.method = "GET", .path = "/x"};
+
+    for (int i = 0; i < 20; i++) {
+        g_autoptr(HttpResponse) response = rest_send(client, &request, NULL);
+
+        if (!response || response->status != 200)
+            return client;
+    }
+    return NULL;
+}
+
+static void
+threads_share_one_token(void **state)
+{
+    Cloud *cloud = *state;
+    g_autoptr(RestClient) client = client_of(cloud);
+    FakeAnswer always = {.method = "GET", .path = "/internal/x", .body = "{}", .times = -1};
+    pthread_t threads[8];
+
+    answer_with_token(cloud, "t1", LONG_LIFE);
+    fake_http_answer(cloud->fake, &always);
+    for (size_t i = 0; i < G_N_ELEMENTS(threads); i++)
+        pthread_create(&threads[i], NULL, send_many, client);
+    for (size_t i = 0; i < G_N_ELEMENTS(threads); i++) {
+        void *failed;
+
+        pthread_join(threads[i], &failed);
+        assert_null(failed);
+    }
+    assert_int_equal(fake_http_n_requests(cloud->fake), 161);
+    assert_true(fake_http_n_connections(cloud->fake) < 60); /* kept open, most of the time */
+}
+
 static void
 a_user_token_goes_with_the_service_token_and_its_own_catalog(void **state)
 {
@@ -527,6 +564,7 @@ main(void)
         CLOUD_TEST(a_service_missing_in_the_catalog_is_endpoint_not_found),
         CLOUD_TEST(a_request_carries_token_version_and_request_id),
         CLOUD_TEST(our_own_token_is_renewed_once_after_401),
+        CLOUD_TEST(threads_share_one_token),
         CLOUD_TEST(a_user_token_goes_with_the_service_token_and_its_own_catalog),
         CLOUD_TEST(a_request_without_any_token_is_not_sent),
         CLOUD_TEST(a_line_break_in_a_message_never_becomes_a_header),
