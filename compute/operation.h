@@ -34,6 +34,7 @@ typedef struct Host {
     Placement *placement;
     Neutron *neutron;
     Glance *glance;
+    Keystone *keystone;
     ImageCache *image_cache;
     Ovsdb *ovsdb;
     Hypervisor *hypervisor;

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libkilonova_a_SOURCES += \
+	agent/control/conductor.c agent/control/conductor.h \
+	agent/control/notifier.c agent/control/notifier.h \
 	agent/control/keystone.c agent/control/keystone.h \
 	agent/control/placement.c agent/control/placement.h agent/control/placement_private.h \
 	agent/control/placement_allocations.c \

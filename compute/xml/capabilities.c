@@ -122,18 +122,34 @@ read_host_cpu(const xmlNode *cpu, HostCapabilities *capabilities)
 }
 
 static void
-read_machine(const xmlNode *element, void *machines)
+add_machine(const xmlNode *element, HostCapabilities *capabilities, bool is_alias)
 {
-    char *name = xml_get_text(element);
+    g_autofree char *canonical = xml_get_attr(element, "canonical");
+    char *name = (canonical != NULL) == is_alias ? xml_get_text(element) : NULL;
 
-    if (name)
-        g_hash_table_add(machines, name);
+    if (!name)
+        return;
+    g_ptr_array_add(capabilities->machine_names, name);
+    g_hash_table_add(capabilities->machines, name);
 }
 
 static void
-read_guest(const xmlNode *guest, void *machines)
+read_machine(const xmlNode *element, void *capabilities)
 {
-    for_each(xml_find(guest, "arch"), "machine", read_machine, machines);
+    add_machine(element, capabilities, false);
+}
+
+static void
+read_machine_alias(const xmlNode *element, void *capabilities)
+{
+    add_machine(element, capabilities, true);
+}
+
+static void
+read_guest(const xmlNode *guest, void *capabilities)
+{
+    for_each(xml_find(guest, "arch"), "machine", read_machine, capabilities);
+    for_each(xml_find(guest, "arch"), "machine", read_machine_alias, capabilities);
 }
 
 static GHashTable *
@@ -156,13 +172,14 @@ host_capabilities_parse(const char *xml, NovaError **err)
     topology = xml_find(host, "topology");
     capabilities = g_new0(HostCapabilities, 1);
     capabilities->cpu_features = new_name_set();
-    capabilities->machines = new_name_set();
+    capabilities->machine_names = g_ptr_array_new_with_free_func(g_free);
+    capabilities->machines = g_hash_table_new(g_str_hash, g_str_equal);
     capabilities->cells = g_ptr_array_new_with_free_func(cell_free);
     capabilities->uuid = xml_get_text(xml_find(host, "uuid"));
     capabilities->has_topology = topology != NULL;
     read_host_cpu(xml_find(host, "cpu"), capabilities);
     for_each(xml_find(topology, "cells"), "cell", read_cell, capabilities->cells);
-    for_each(root, "guest", read_guest, capabilities->machines);
+    for_each(root, "guest", read_guest, capabilities);
     xmlFreeDoc(doc);
     return capabilities;
 }
@@ -178,6 +195,7 @@ host_capabilities_free(HostCapabilities *capabilities)
     g_free(capabilities->cpu_vendor);
     g_hash_table_unref(capabilities->cpu_features);
     g_hash_table_unref(capabilities->machines);
+    g_ptr_array_unref(capabilities->machine_names);
     g_ptr_array_unref(capabilities->cells);
     g_free(capabilities);
 }

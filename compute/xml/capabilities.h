@@ -39,7 +39,8 @@ typedef struct HostCapabilities {
     GHashTable *cpu_features; /* names */
     bool has_topology;
     GPtrArray *cells;         /* of HostCell */
-    GHashTable *machines;     /* machine types and aliases of any guest's default domain */
+    GPtrArray *machine_names; /* of any guest's default domain: its types, then its aliases */
+    GHashTable *machines;     /* the same as a set */
 } HostCapabilities;
 
 /* InvalidInput when it is not a capabilities document. */

@@ -58,7 +58,7 @@ map_models(const DomainBuild *build, NovaError **err)
 
         if (!model) {
             nova_error_set(err, NOVA_ERROR_INVALID_CPU_INFO,
-                           "Unacceptable CPU info: Configured CPU model: %s is not correct, or "
+                           "Configured CPU model: %s is not correct, or "
                            "your host CPU arch does not support this model. Please correct your "
                            "config and try again.", names[i]);
             return NULL;
@@ -138,7 +138,7 @@ match_model(const DomainBuild *build, const GPtrArray *models, const char **mode
         }
     }
     return nova_error_set(err, NOVA_ERROR_INVALID_CPU_INFO,
-                          "Unacceptable CPU info: No CPU model match traits");
+                          "No CPU model match traits");
 }
 
 static bool

@@ -203,3 +203,14 @@ cpu_set_format(const CpuSet *set)
     }
     return g_string_free(text, FALSE);
 }
+
+char *
+cpu_set_format_list(const CpuSet *set)
+{
+    GString *text = g_string_new("[");
+
+    for (int64_t number = cpu_set_next(set, 0); number >= 0; number = cpu_set_next(set, number + 1))
+        g_string_append_printf(text, "%s%" PRId64, text->len > 1 ? ", " : "", number);
+    g_string_append_c(text, ']');
+    return g_string_free(text, FALSE);
+}

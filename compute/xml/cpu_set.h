@@ -38,3 +38,5 @@ int64_t cpu_set_next(const CpuSet *set, int64_t from);
 bool cpu_set_parse(const char *spec, CpuSet *set, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 /* "0-1,4"; "" when empty; g_free(). */
 char *cpu_set_format(const CpuSet *set);
+/* "[0, 1, 4]", as Nova's messages show a set; g_free(). */
+char *cpu_set_format_list(const CpuSet *set);

@@ -58,7 +58,7 @@ add_rng(DomainBuild *build, NovaError **err)
         return false;
     if (is_set(path) && !build->in->facts->rng_device_exists)
         return nova_error_set(err, NOVA_ERROR_RNG_DEVICE_NOT_EXIST,
-                              "RNG device %s does not exist", path);
+                              "The provided RNG device path: (%s) is not present on the host.", path);
     rng = xml_child_attr(build->devices, "rng", "model", "virtio");
     if (bytes && strcmp(bytes, "0") && strcmp(period, "0")) {
         node = xml_child_attr(rng, "rate", "period", period);

@@ -496,6 +496,22 @@ vepa_802_1qbg(PortBuild *port, NovaError **err)
 }
 
 static bool
+missing_macvtap_details(const Vif *vif, NovaError **err)
+{
+    static const char *const names[] = {"macvtap_source", "macvtap_mode", "physical_interface"};
+    g_autoptr(GString) list = g_string_new(NULL);
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(names); i++) {
+        if (!json_is_string(detail(vif, names[i])))
+            g_string_append_printf(list, "%s'%s'", list->len ? ", " : "", names[i]);
+    }
+    return nova_error_set(err, NOVA_ERROR_VIF_DETAILS_MISSING_MACVTAP_PARAMETERS,
+                          "Parameters [%s] not present in vif_details for vif %s. Check your "
+                          "Neutron configuration to validate that the macvtap parameters are "
+                          "correct.", list->str, vif->id);
+}
+
+static bool
 macvtap(PortBuild *port, NovaError **err)
 {
     GuestInterface *interface = port->interface;
@@ -507,10 +523,7 @@ macvtap(PortBuild *port, NovaError **err)
     interface->mode = json_string_value(detail(port->vif, "macvtap_mode"));
     if (!interface->source || !interface->mode ||
         !json_string_value(detail(port->vif, "physical_interface")))
-        return nova_error_set(err, NOVA_ERROR_VIF_DETAILS_MISSING_MACVTAP_PARAMETERS,
-                              "Parameters not present in vif_details for vif %s. Check your "
-                              "Neutron configuration to validate that the macvtap parameters are "
-                              "correct.", port->vif->id);
+        return missing_macvtap_details(port->vif, err);
     interface->model = "virtio";
     interface->limits_bandwidth = true;
     return true;
@@ -582,7 +595,8 @@ add_pci_address(xmlNode *parent, const char *address, bool has_type, NovaError *
     xmlNode *node;
 
     if (g_strv_length(fields) != 3)
-        return nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "not a PCI address: %s", address);
+        return nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "not enough values to unpack (expected 3, got %u)",
+                              g_strv_length(fields));
     node = xml_child(xml_child(parent, "source"), "address");
     if (has_type)
         xml_attr(node, "type", "pci");

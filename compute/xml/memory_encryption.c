@@ -32,14 +32,32 @@ find_model(const char *name)
     return NULL;
 }
 
+/* "hw:mem_encryption extra spec in NAME flavor and hw_mem_encryption property of image ID" */
+static char *
+name_requesters(const GuestRequest *request)
+{
+    const bool by_flavor = is_true_string(request_flavor(request, "hw:mem_encryption"));
+    const bool by_image = request_image_bool(request, "hw_mem_encryption") == TRISTATE_TRUE;
+    const char *id = request->image->id ? request->image->id : "<no-id>";
+
+    return g_strconcat(by_flavor ? "hw:mem_encryption extra spec in " : "",
+                       by_flavor ? request->flavor->name : "", by_flavor ? " flavor" : "",
+                       by_flavor && by_image ? " and " : "",
+                       by_image ? "hw_mem_encryption property of image " : "", by_image ? id : "",
+                       NULL);
+}
+
 static bool
 check_firmware(const GuestRequest *request, NovaError **err)
 {
+    g_autofree char *requesters = NULL;
+
     if (!g_strcmp0(request_image(request, "hw_firmware_type"), "uefi"))
         return true;
+    requesters = name_requesters(request);
     return nova_error_set(err, NOVA_ERROR_FLAVOR_IMAGE_CONFLICT,
-                          "Memory encryption is requested by flavor or image but the image "
-                          "metadata doesn't have the 'hw_firmware_type' property set to 'uefi'");
+                          "Memory encryption is requested by %s but the image metadata doesn't "
+                          "have the 'hw_firmware_type' property set to 'uefi'", requesters);
 }
 
 static bool

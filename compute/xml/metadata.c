@@ -2,17 +2,39 @@
 /* <metadata><nova:instance>: who the guest belongs to, for operators and monitoring
  * (LibvirtDriver._get_guest_config_meta). */
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "compute/xml/domain_build.h"
 
 #define NOVA_NAMESPACE "http://openstack.org/xmlns/libvirt/nova/1.1"
+
+static int
+compare_names(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* By name: a hash table's own order would differ from run to run. */
+static void
+add_extra_specs(xmlNode *specs, GHashTable *extra_specs)
+{
+    g_autofree char **names = NULL;
+    guint n_names;
+
+    if (!extra_specs)
+        return;
+    names = (char **)g_hash_table_get_keys_as_array(extra_specs, &n_names);
+    qsort(names, n_names, sizeof(*names), compare_names);
+    for (guint i = 0; i < n_names; i++)
+        xml_attr(xml_child_text(specs, "extraSpec", g_hash_table_lookup(extra_specs, names[i])),
+                 "name", names[i]);
+}
 
 static void
 add_flavor(xmlNode *instance, const Flavor *flavor)
 {
     xmlNode *node = xml_child_attr(instance, "flavor", "name", flavor->name);
-    xmlNode *specs;
-    GHashTableIter iter;
-    void *key, *value;
 
     xml_attr(node, "id", flavor->flavorid);
     xml_child_int(node, "memory", flavor->memory_mb);
@@ -20,12 +42,7 @@ add_flavor(xmlNode *instance, const Flavor *flavor)
     xml_child_int(node, "swap", flavor->swap);
     xml_child_int(node, "ephemeral", flavor->ephemeral_gb);
     xml_child_int(node, "vcpus", flavor->vcpus);
-    specs = xml_child(node, "extraSpecs");
-    if (!flavor->extra_specs)
-        return;
-    g_hash_table_iter_init(&iter, flavor->extra_specs);
-    while (g_hash_table_iter_next(&iter, &key, &value))
-        xml_attr(xml_child_text(specs, "extraSpec", value), "name", key);
+    add_extra_specs(xml_child(node, "extraSpecs"), flavor->extra_specs);
 }
 
 /* str(value) of a decoded image property. */

@@ -65,8 +65,8 @@ check_online(const DomainBuild *build, const CpuSet *set, const char *option, No
 
     if (cpu_set_is_subset(set, &build->in->facts->online_cpus))
         return true;
-    online = cpu_set_format(&build->in->facts->online_cpus);
-    wanted = cpu_set_format(set);
+    online = cpu_set_format_list(&build->in->facts->online_cpus);
+    wanted = cpu_set_format_list(set);
     return nova_error_set(err, NOVA_ERROR_INVALID,
                           "Invalid '%s' config: one or more of the configured CPUs is not online. "
                           "Online cpuset(s): %s, configured cpuset(s): %s", option, online, wanted);
@@ -98,16 +98,21 @@ check_dedicated(const DomainBuild *build, NovaError **err)
                                   ? &build->in->facts->available_cpus
                                   : &build->in->facts->online_cpus;
     g_auto(CpuSet) dedicated = {0};
+    g_autofree char *there = NULL;
+    g_autofree char *wanted = NULL;
 
     if (!is_set(spec))
         return true;
     if (!parse_option_set(spec, "[compute] cpu_dedicated_set", &dedicated, err))
         return false;
-    if (!cpu_set_is_subset(&dedicated, available))
-        return nova_error_set(err, NOVA_ERROR_INVALID,
-                              "Invalid '[compute] cpu_dedicated_set' config: one or more of the "
-                              "configured CPUs is not available.");
-    return true;
+    if (cpu_set_is_subset(&dedicated, available))
+        return true;
+    there = cpu_set_format_list(available);
+    wanted = cpu_set_format_list(&dedicated);
+    return nova_error_set(err, NOVA_ERROR_INVALID,
+                          "Invalid '[compute] cpu_dedicated_set' config: one or more of the "
+                          "configured CPUs is not available. Available cpuset(s): %s, configured "
+                          "cpuset(s): %s", there, wanted);
 }
 
 static void
@@ -289,14 +294,19 @@ add_shared_emulator_cpus(const DomainBuild *build, CpuSet *emulator, NovaError *
 {
     const char *spec = build->options->compute.cpu_shared_set;
     g_auto(CpuSet) shared = {0};
+    g_autofree char *online = NULL;
+    g_autofree char *wanted = NULL;
 
     if (!parse_option_set(spec, "[compute] cpu_shared_set", &shared, err))
         return false;
+    wanted = cpu_set_format_list(&shared);
+    online = cpu_set_format_list(&build->in->facts->online_cpus);
     cpu_set_intersect(&shared, &build->in->facts->online_cpus);
     if (cpu_set_is_empty(&shared))
         return nova_error_set(err, NOVA_ERROR_INVALID,
                               "Invalid cpu_shared_set config, one or more of the specified cpuset "
-                              "is not online. requested cpuset(s): %s", spec);
+                              "is not online. Online cpuset(s): %s, requested cpuset(s): %s",
+                              online, wanted);
     cpu_set_unite(emulator, &shared);
     return true;
 }

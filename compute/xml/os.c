@@ -28,15 +28,29 @@ canonical_vm_mode(const char *vm_mode, const char **ret_mode, NovaError **err)
     return true;
 }
 
+static char *
+python_list(const GPtrArray *names)
+{
+    GString *text = g_string_new("[");
+
+    for (guint i = 0; i < names->len; i++)
+        g_string_append_printf(text, "%s'%s'", i ? ", " : "", (char *)names->pdata[i]);
+    g_string_append_c(text, ']');
+    return g_string_free(text, FALSE);
+}
+
 static bool
 check_machine_type(const DomainBuild *build, NovaError **err)
 {
+    g_autofree char *supported = NULL;
+
     if (build->machine_type &&
         g_hash_table_contains(build->in->host->machines, build->machine_type))
         return true;
+    supported = python_list(build->in->host->machine_names);
     return nova_error_set(err, NOVA_ERROR_INVALID_MACHINE_TYPE,
-                          "'%s' is not valid/supported machine type",
-                          build->machine_type ? build->machine_type : "None");
+                          "'%s' is not valid/supported machine type, Supported machine types are: "
+                          "%s", build->machine_type ? build->machine_type : "None", supported);
 }
 
 static bool

@@ -1,0 +1,4 @@
+agent_sources = agent/dispatch.c agent/dispatch.h agent/methods.c agent/methods.h agent/service.c \
+	agent/service.h agent/periodic.c agent/periodic.h agent/agent.c agent/agent.h
+kilonovad_SOURCES = agent/main.c $(agent_sources)
+kilonovactl_SOURCES = agent/kilonovactl.c

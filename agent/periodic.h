@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Periodic tasks (nova.compute.manager's @periodic_task). A due task goes into the DEFAULT lane like
+ * any request; one that is still running is not started again. Times count from start to start. */
+
+#include "agent/dispatch.h"
+
+typedef struct Periodic Periodic;
+
+/* Starts the PERIODIC thread. */
+Periodic *periodic_start(Host *host, Dispatcher *dispatcher);
+void periodic_stop(Periodic *periodic);

@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define LOG_NAME "kilonova.compute.guest_config"
+#include "compute/guest_config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "agent/base/log.h"
+#include "compute/xml/capabilities.h"
+#include "storage/disks.h"
+
+#define NOVA_VERSION "34.0.0"
+
+struct GuestConfig {
+    Hypervisor *hypervisor;
+    const Options *options;
+    char *arch;       /* immutable, as machine_id */
+    char *machine_id; /* NULL: none */
+    pthread_mutex_t lock;
+    HostFacts facts;  /* guarded by lock, as all below; strings of it are the members above */
+    HostCapabilities *host;
+    GPtrArray *domain_capabilities;
+};
+
+static char *
+read_machine_id(void)
+{
+    g_autofree char *text = NULL;
+
+    if (!g_file_get_contents("/etc/machine-id", &text, NULL, NULL))
+        return NULL;
+    return g_strdup(g_strstrip(text));
+}
+
+static char *
+host_arch(void)
+{
+    struct utsname name;
+
+    return g_strdup(uname(&name) == 0 ? name.machine : "x86_64");
+}
+
+GuestConfig *
+guest_config_new(Hypervisor *hypervisor, const Options *options)
+{
+    GuestConfig *config = g_new0(GuestConfig, 1);
+
+    config->hypervisor = hypervisor;
+    config->options = options;
+    config->arch = host_arch();
+    config->machine_id = read_machine_id();
+    pthread_mutex_init(&config->lock, NULL);
+    return config;
+}
+
+static void
+free_domain_capabilities(void *capabilities)
+{
+    domain_capabilities_free(capabilities);
+}
+
+static void
+forget(GuestConfig *config)
+{
+    cpu_set_clear(&config->facts.online_cpus);
+    cpu_set_clear(&config->facts.available_cpus);
+    g_clear_pointer(&config->facts.cpu_models, g_hash_table_unref);
+    g_clear_pointer(&config->host, host_capabilities_free);
+    g_clear_pointer(&config->domain_capabilities, g_ptr_array_unref);
+    config->facts = (HostFacts){0};
+}
+
+void
+guest_config_free(GuestConfig *config)
+{
+    if (!config)
+        return;
+    forget(config);
+    pthread_mutex_destroy(&config->lock);
+    g_free(config->arch);
+    g_free(config->machine_id);
+    g_free(config);
+}
+
+/* ---- facts ---- */
+
+/* nova.privsep.utils.supports_direct_io(): can a file there be written with O_DIRECT? */
+static bool
+supports_direct_io(const char *folder)
+{
+    g_autofree char *path = g_strdup_printf("%s/.directio.test.%d", folder, (int)getpid());
+    void *block = NULL;
+    bool ok = false;
+    int fd = open(path, O_CREAT | O_WRONLY | O_DIRECT | O_CLOEXEC, 0600);
+
+    if (fd >= 0 && posix_memalign(&block, 4096, 4096) == 0) {
+        memset(block, 'x', 4096);
+        ok = write(fd, block, 4096) == 4096;
+    }
+    free(block);
+    if (fd >= 0)
+        close(fd);
+    unlink(path);
+    return ok;
+}
+
+static bool
+file_has_word(const char *path, const char *word)
+{
+    g_autofree char *text = NULL;
+
+    return g_file_get_contents(path, &text, NULL, NULL) && strstr(text, word);
+}
+
+/* Host.has_cgroup_cpu_controller: version 1 by its mount, version 2 by the controllers file. */
+static bool
+has_cpu_controller(void)
+{
+    return file_has_word("/proc/self/mounts", "cpu,") || file_has_word("/proc/self/mounts", ",cpu ") ||
+           file_has_word("/sys/fs/cgroup/cgroup.controllers", "cpu ");
+}
+
+static int
+kernel_major(void)
+{
+    struct utsname name;
+    int major = 0;
+
+    if (uname(&name) == 0)
+        (void)!sscanf(name.release, "%d", &major);
+    return major;
+}
+
+static bool
+fetch_cpu_models(GuestConfig *config, HostFacts *facts, NovaError **err)
+{
+    g_autoptr(GPtrArray) models = hypervisor_fetch_cpu_models(config->hypervisor, config->arch, err);
+
+    if (!models)
+        return false;
+    facts->cpu_models = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    for (guint i = 0; i < models->len; i++)
+        g_hash_table_add(facts->cpu_models, g_strdup(models->pdata[i]));
+    return true;
+}
+
+static bool
+fetch_facts(GuestConfig *config, HostFacts *facts, NovaError **err)
+{
+    g_autoptr(GArray) online = hypervisor_fetch_online_cpus(config->hypervisor, err);
+    const Options *options = config->options;
+    uint64_t libvirt, qemu;
+
+    if (!online || !hypervisor_fetch_versions(config->hypervisor, &libvirt, &qemu, err) ||
+        !fetch_cpu_models(config, facts, err))
+        return false;
+    for (guint i = 0; i < online->len; i++) {
+        cpu_set_add(&facts->online_cpus, g_array_index(online, int, i));
+        cpu_set_add(&facts->available_cpus, g_array_index(online, int, i));
+    }
+    facts->arch = config->arch;
+    facts->kernel_major = kernel_major();
+    facts->libvirt_version = (int64_t)libvirt;
+    facts->machine_id = config->machine_id;
+    facts->direct_io = supports_direct_io(options->default_group.instances_path);
+    facts->has_cpu_controller = has_cpu_controller();
+    facts->kernel_supports_sev = file_has_word("/sys/module/kvm_amd/parameters/sev", "1") ||
+                                 file_has_word("/sys/module/kvm_amd/parameters/sev", "Y");
+    facts->rng_device_exists = options->libvirt.rng_dev_path &&
+                               g_file_test(options->libvirt.rng_dev_path, G_FILE_TEST_EXISTS);
+    return true;
+}
+
+/* ---- capabilities ---- */
+
+static void
+add_domain_capabilities(GuestConfig *config, GPtrArray *list, const char *machine)
+{
+    g_autofree char *xml = hypervisor_fetch_domain_capabilities(
+        config->hypervisor, NULL, config->arch, machine, config->options->libvirt.virt_type, NULL);
+    DomainCapabilities *capabilities = xml ? domain_capabilities_parse(xml, NULL) : NULL;
+
+    if (capabilities)
+        g_ptr_array_add(list, capabilities);
+}
+
+static GPtrArray *
+fetch_domain_capabilities(GuestConfig *config)
+{
+    GPtrArray *list = g_ptr_array_new_with_free_func(free_domain_capabilities);
+
+    if (strcmp(config->arch, "x86_64") == 0 || strcmp(config->arch, "i686") == 0) {
+        add_domain_capabilities(config, list, "pc");
+        add_domain_capabilities(config, list, "q35");
+    } else {
+        add_domain_capabilities(config, list, NULL);
+    }
+    return list;
+}
+
+bool
+guest_config_refresh(GuestConfig *config, NovaError **err)
+{
+    g_autofree char *xml = hypervisor_fetch_capabilities(config->hypervisor, err);
+    HostCapabilities *host = xml ? host_capabilities_parse(xml, err) : NULL;
+    HostFacts facts = {0};
+    GPtrArray *domains;
+
+    if (!host)
+        return false;
+    if (!fetch_facts(config, &facts, err)) {
+        host_capabilities_free(host);
+        return false;
+    }
+    domains = fetch_domain_capabilities(config);
+    pthread_mutex_lock(&config->lock);
+    forget(config);
+    config->facts = facts;
+    config->host = host;
+    config->domain_capabilities = domains;
+    pthread_mutex_unlock(&config->lock);
+    return true;
+}
+
+/* ---- names ---- */
+
+/* One conversion of a Python format string: %d, %08x, %(uuid)s. Returns what follows it. */
+static const char *
+append_conversion(GString *name, const char *at, const Instance *instance)
+{
+    g_autofree char *key = NULL;
+    g_autofree char *format = NULL;
+    size_t flags;
+
+    if (*at == '(') {
+        size_t length = strcspn(at + 1, ")");
+
+        key = g_strndup(at + 1, length);
+        at += length + (at[length + 1] ? 2 : 1);
+    }
+    flags = strspn(at, "0123456789-");
+    if (g_strcmp0(key, "uuid") == 0) {
+        g_string_append(name, instance->uuid);
+    } else if (flags < 8 && at[flags] && strchr("dxXs", at[flags])) {
+        int width = atoi(at[0] == '-' ? at + 1 : at);
+        char convert = at[flags] == 's' ? 'd' : at[flags];
+        bool zeros = at[0] == '0';
+        g_autofree char *digits = convert == 'd'   ? g_strdup_printf("%" G_GINT64_FORMAT, instance->id)
+                                  : convert == 'x' ? g_strdup_printf("%" G_GINT64_MODIFIER "x", instance->id)
+                                                   : g_strdup_printf("%" G_GINT64_MODIFIER "X", instance->id);
+
+        for (int i = (int)strlen(digits); i < MIN(width, 64); i++)
+            g_string_append_c(name, zeros ? '0' : ' ');
+        g_string_append(name, digits);
+    }
+    return at[flags] ? at + flags + 1 : at + flags;
+}
+
+char *
+guest_name_of_instance(const Options *options, const Instance *instance)
+{
+    const char *at = options->default_group.instance_name_template;
+    GString *name = g_string_new(NULL);
+
+    while (*at) {
+        if (*at != '%') {
+            g_string_append_c(name, *at++);
+        } else if (at[1] == '%') {
+            g_string_append_c(name, '%');
+            at += 2;
+        } else {
+            at = append_conversion(name, at + 1, instance);
+        }
+    }
+    return g_string_free(name, FALSE);
+}
+
+/* ---- a guest's plan ---- */
+
+static BlockDevice *
+block_device_of(const BlockDeviceMapping *bdm)
+{
+    BlockDevice *device = block_device_new();
+
+    device->device_name = g_strdup(bdm->device_name);
+    device->disk_bus = g_strdup(bdm->disk_bus);
+    device->device_type = g_strdup(bdm->device_type);
+    device->guest_format = g_strdup(bdm->guest_format);
+    device->has_boot_index = !bdm->boot_index.is_null && OBJECT_IS_SET(bdm, boot_index);
+    device->boot_index = bdm->boot_index.value;
+    return device;
+}
+
+static bool
+is_kind(const BlockDeviceMapping *bdm, const char *source, const char *destination)
+{
+    return g_strcmp0(bdm->source_type, source) == 0 &&
+           g_strcmp0(bdm->destination_type, destination) == 0;
+}
+
+/* driver.get_block_device_info(): volumes are refused by the caller in this release. */
+static BlockDevices *
+block_devices_of(const Instance *instance, const GPtrArray *bdms)
+{
+    BlockDevices *devices = block_devices_new();
+
+    devices->root_device_name = g_strdup(instance->root_device_name);
+    for (guint i = 0; i < bdms->len; i++) {
+        const BlockDeviceMapping *bdm = bdms->pdata[i];
+
+        if (bdm->no_device)
+            continue;
+        if (is_kind(bdm, "image", "local")) {
+            g_ptr_array_add(devices->image, block_device_of(bdm));
+        } else if (is_kind(bdm, "blank", "local") && g_strcmp0(bdm->guest_format, "swap") == 0) {
+            block_device_free(devices->swap);
+            devices->swap = block_device_of(bdm);
+            devices->swap->swap_size = bdm->volume_size.value;
+        } else if (is_kind(bdm, "blank", "local")) {
+            g_ptr_array_add(devices->ephemerals, block_device_of(bdm));
+        }
+    }
+    return devices;
+}
+
+static bool
+make_disk_map(GuestConfig *config, GuestPlan *plan, const Instance *instance, NovaError **err)
+{
+    DiskMapInput input = {
+        .options = config->options,
+        .instance = instance,
+        .image = plan->image,
+        .instance_image = plan->instance_image,
+        .host_arch = config->arch,
+        .devices = plan->devices,
+    };
+
+    plan->disk_map = disk_map_new(&input, err);
+    return plan->disk_map != NULL;
+}
+
+GuestPlan *
+guest_plan_new(GuestConfig *config, const Instance *instance, ImageMeta *image,
+               NetworkInfo *network, GPtrArray *bdms, NovaError **err)
+{
+    g_autoptr(GuestPlan) plan = g_new0(GuestPlan, 1);
+
+    plan->image = image;
+    plan->network = network;
+    plan->bdms = bdms;
+    plan->name = guest_name_of_instance(config->options, instance);
+    plan->instance_image = image_meta_from_instance(instance, err);
+    if (!plan->instance_image)
+        return NULL;
+    if (!plan->image)
+        plan->image = image_meta_from_instance(instance, err);
+    if (!plan->image)
+        return NULL;
+    plan->devices = block_devices_of(instance, bdms);
+    if (!make_disk_map(config, plan, instance, err))
+        return NULL;
+    return g_steal_pointer(&plan);
+}
+
+void
+guest_plan_free(GuestPlan *plan)
+{
+    if (!plan)
+        return;
+    g_free(plan->name);
+    image_meta_free(plan->image);
+    image_meta_free(plan->instance_image);
+    network_info_free(plan->network);
+    if (plan->bdms)
+        g_ptr_array_unref(plan->bdms);
+    block_devices_free(plan->devices);
+    disk_map_free(plan->disk_map);
+    g_free(plan);
+}
+
+/* ---- XML ---- */
+
+static void
+note_string(GHashTable *map, const char *key, const char *value)
+{
+    g_hash_table_replace(map, g_strdup(key), g_strdup(value));
+}
+
+static void
+apply_output(Instance *instance, const DomainOutput *output)
+{
+    if (output->stash_machine_type && instance->system_metadata &&
+        !g_hash_table_contains(instance->system_metadata, "image_hw_machine_type"))
+        note_string(instance->system_metadata, "image_hw_machine_type", output->machine_type);
+    if (output->default_ephemeral_device)
+        OBJECT_SET_STRING(instance, default_ephemeral_device, output->default_ephemeral_device);
+    if (output->default_swap_device)
+        OBJECT_SET_STRING(instance, default_swap_device, output->default_swap_device);
+}
+
+/* Formats of flat files are in disk.info: libvirt must be told what Nova once found out. */
+static GHashTable *
+disk_formats(const Options *options, const Instance *instance, const GuestPlan *plan)
+{
+    GHashTable *formats = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+
+    for (guint i = 0; i < plan->disk_map->entries->len; i++) {
+        const DiskEntry *entry = plan->disk_map->entries->pdata[i];
+        g_autofree char *path = disks_path(options, instance->uuid, entry->key);
+        char *format = NULL;
+
+        if (g_str_has_prefix(entry->key, "disk") && g_file_test(path, G_FILE_TEST_EXISTS) &&
+            disks_get_format(options, instance->uuid, entry->key, false, &format, NULL))
+            g_hash_table_replace(formats, g_steal_pointer(&path), format);
+    }
+    return formats;
+}
+
+char *
+guest_config_make_xml(GuestConfig *config, const GuestPlan *plan, Instance *instance,
+                      NovaError **err)
+{
+    g_autoptr(GHashTable) formats = disk_formats(config->options, instance, plan);
+    g_auto(DomainOutput) output = {0};
+    DomainInput input = {
+        .options = config->options,
+        .instance = instance,
+        .instance_name = plan->name,
+        .image = plan->image,
+        .instance_image = plan->instance_image,
+        .network_info = plan->network,
+        .devices = plan->devices,
+        .disk_map = plan->disk_map,
+        .now = time(NULL),
+        .nova_version = NOVA_VERSION,
+    };
+    HostFacts facts;
+    char *xml;
+
+    /* The lock is held while the text is made: a refresh would free what it is made from. */
+    pthread_mutex_lock(&config->lock);
+    if (!config->host) {
+        pthread_mutex_unlock(&config->lock);
+        nova_error_set(err, NOVA_ERROR_HYPERVISOR_UNAVAILABLE,
+                       "Connection to the hypervisor is broken on host");
+        return NULL;
+    }
+    facts = config->facts;
+    facts.disk_formats = formats;
+    input.facts = &facts;
+    input.host = config->host;
+    input.domain_capabilities = config->domain_capabilities;
+    xml = domain_xml_make(&input, &output, err);
+    pthread_mutex_unlock(&config->lock);
+    if (xml)
+        apply_output(instance, &output);
+    return xml;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What a domain's XML is made from besides the instance: facts of the host and libvirt's
+ * capabilities, asked for once and again when libvirt is connected anew. Any thread. */
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "agent/base/nova_error.h"
+#include "agent/objects/block_device.h"
+#include "agent/objects/image_meta.h"
+#include "agent/objects/instance.h"
+#include "agent/objects/network_info.h"
+#include "compute/hypervisor.h"
+#include "compute/xml/disk_map.h"
+#include "compute/xml/domain_xml.h"
+#include "conf/options.h"
+
+typedef struct GuestConfig GuestConfig;
+
+GuestConfig *guest_config_new(Hypervisor *hypervisor, const Options *options);
+void guest_config_free(GuestConfig *config);
+/* Before the first guest, and when libvirt came back. */
+bool guest_config_refresh(GuestConfig *config, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+
+/* One guest on its way to libvirt. Owned by the operation. */
+typedef struct GuestPlan {
+    char *name;                /* instance-0000002a */
+    ImageMeta *image;          /* what it boots from or was made of */
+    ImageMeta *instance_image; /* as its record keeps it */
+    NetworkInfo *network;
+    GPtrArray *bdms;           /* of BlockDeviceMapping */
+    BlockDevices *devices;
+    DiskMap *disk_map;
+} GuestPlan;
+
+/* 'image' NULL: from the record. Takes ownership of image, network and bdms in any case. */
+GuestPlan *guest_plan_new(GuestConfig *config, const Instance *instance, ImageMeta *image,
+                          NetworkInfo *network, GPtrArray *bdms, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+void guest_plan_free(GuestPlan *plan);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(GuestPlan, guest_plan_free)
+
+/* The domain's XML; what Nova notes down in the instance meanwhile (machine type, device names) is
+ * set there, not saved. Caller frees. */
+char *guest_config_make_xml(GuestConfig *config, const GuestPlan *plan, Instance *instance,
+                            NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+
+/* [DEFAULT]instance_name_template of this instance: "instance-%08x" % id. Caller frees. */
+char *guest_name_of_instance(const Options *options, const Instance *instance);

@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Building a server: ComputeManager._do_build_and_run_instance() and LibvirtDriver.spawn(). */
+#define LOG_NAME "kilonova.compute.build"
+#include "compute/ops/ops.h"
+
+#include <string.h>
+
+#include "agent/base/json.h"
+#include "agent/base/log.h"
+#include "agent/objects/network_request.h"
+#include "compute/ops/build_undo.h"
+#include "compute/ops/steps.h"
+#include "compute/resource_tracker.h"
+#include "storage/config_drive.h"
+#include "storage/disks.h"
+
+/* ---- the steps, in their order ---- */
+
+/* The build is ours when nobody else has changed the task meanwhile. */
+static bool
+accept(Build *build, NovaError **err)
+{
+    Operation *op = build->op;
+
+    step_set_states(op->instance, VM_STATE_BUILDING, TASK_STATE_NONE);
+    return conductor_save_instance(op->host->conductor, op->ctx, op->instance,
+                                   EXPECT(SCHEDULING, NONE), err);
+}
+
+static bool
+read_requests(Build *build, NovaError **err)
+{
+    const json_t *networks = json_object_get(build->op->args, "requested_networks");
+    json_t *image = json_get_object(build->op->args, "image");
+
+    build->image = image_meta_from_dict(image, err);
+    if (!build->image)
+        return false;
+    if (!networks || json_is_null(networks))
+        return true;
+    build->networks = network_request_list_from_json(networks, err);
+    return build->networks != NULL;
+}
+
+static bool
+claim(Build *build, NovaError **err)
+{
+    Operation *op = build->op;
+
+    if (!resource_tracker_claim(op->host->tracker, op->ctx, op->instance, err))
+        return false;
+    build->is_claimed = true;
+    return true;
+}
+
+/* "none" as the network of the only request: Nova's network_request.NetworkRequestList.no_allocate. */
+static bool
+wants_no_network(const NetworkRequestList *networks)
+{
+    const NetworkRequest *first;
+
+    if (!networks || !networks->objects || networks->objects->len != 1)
+        return false;
+    first = networks->objects->pdata[0];
+    return g_strcmp0(first->network_id, "none") == 0;
+}
+
+static GPtrArray *
+security_groups(const json_t *args)
+{
+    GPtrArray *names = g_ptr_array_new();
+    size_t i;
+    json_t *item;
+
+    json_array_foreach (json_get_array(args, "security_groups"), i, item)
+        if (json_is_string(item))
+            g_ptr_array_add(names, (char *)json_string_value(item));
+    return names;
+}
+
+/* request_spec.requested_resources → {port or group id: [provider uuid]}. */
+static json_t *
+provider_mapping(const json_t *args)
+{
+    const json_t *resources = json_path(json_object_get(args, "request_spec"), "nova_object.data",
+                                        "requested_resources", NULL);
+    json_t *mapping = json_object();
+    size_t i;
+    json_t *item;
+
+    json_array_foreach (resources, i, item) {
+        const json_t *data = json_object_get(item, "nova_object.data");
+        const char *requester = json_get_string(data, "requester_id", NULL);
+        json_t *providers = json_get_array(data, "provider_uuids");
+
+        if (requester && providers)
+            json_object_set(mapping, requester, providers);
+    }
+    return mapping;
+}
+
+static bool
+is_network_allocated(const Instance *instance)
+{
+    return instance->system_metadata &&
+           g_strcmp0(g_hash_table_lookup(instance->system_metadata, "network_allocated"), "True") == 0;
+}
+
+static void
+note_network_allocated(Instance *instance, bool allocated)
+{
+    if (!instance->system_metadata)
+        return;
+    if (allocated)
+        g_hash_table_replace(instance->system_metadata, g_strdup("network_allocated"), g_strdup("True"));
+    else
+        g_hash_table_remove(instance->system_metadata, "network_allocated");
+}
+
+static bool
+allocate_ports(Build *build, NovaError **err)
+{
+    Operation *op = build->op;
+    g_autoptr(GPtrArray) groups = security_groups(op->args);
+    json_auto_t *mapping = provider_mapping(op->args);
+    NeutronAllocation what = {
+        .requested = build->networks,
+        .security_groups = groups,
+        .host = op->host->name,
+        .provider_mapping = mapping,
+    };
+
+    if (is_network_allocated(op->instance))
+        return neutron_bind_ports_to_host(op->host->neutron, op->ctx, op->instance, op->host->name,
+                                          mapping, false, err) &&
+               (build->network = step_cached_network(op->instance, err)) != NULL;
+    step_set_states(op->instance, VM_STATE_BUILDING, TASK_STATE_NETWORKING);
+    if (!conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT(NONE), err))
+        return false;
+    if (wants_no_network(build->networks)) {
+        build->network = network_info_from_text(NULL, err);
+        return build->network != NULL;
+    }
+    build->network = neutron_allocate_for_instance(op->host->neutron, op->ctx, op->instance, &what, err);
+    if (!build->network)
+        return nova_error_prefix(err, "allocating the network");
+    build->has_ports = true;
+    note_network_allocated(op->instance, true);
+    return true;
+}
+
+/* Names that the disk map chose, into the mappings and the instance. */
+static bool
+save_device_names(Build *build, NovaError **err)
+{
+    Operation *op = build->op;
+    const DiskEntry *root = disk_map_find(build->plan->disk_map, "root");
+    guint i_image = 0, i_ephemeral = 0;
+
+    if (root && !op->instance->root_device_name) {
+        g_autofree char *name = prepend_dev(root->dev);
+
+        OBJECT_SET_STRING(op->instance, root_device_name, name);
+    }
+    for (guint i = 0; i < build->plan->bdms->len; i++) {
+        BlockDeviceMapping *bdm = build->plan->bdms->pdata[i];
+        const BlockDevices *devices = build->plan->devices;
+        const BlockDevice *device = NULL;
+        g_autofree char *name = NULL;
+
+        if (g_strcmp0(bdm->source_type, "image") == 0 && i_image < devices->image->len)
+            device = devices->image->pdata[i_image++];
+        else if (g_strcmp0(bdm->guest_format, "swap") == 0)
+            device = devices->swap;
+        else if (i_ephemeral < devices->ephemerals->len)
+            device = devices->ephemerals->pdata[i_ephemeral++];
+        name = device ? prepend_dev(device->device_name) : NULL;
+        if (!name && root && g_strcmp0(bdm->source_type, "image") == 0)
+            name = prepend_dev(root->dev);
+        if (!name || g_strcmp0(name, bdm->device_name) == 0)
+            continue;
+        OBJECT_SET_STRING(bdm, device_name, name);
+        if (!conductor_bdm_save(op->host->conductor, op->ctx, bdm, err))
+            return false;
+    }
+    return true;
+}
+
+static bool
+map_block_devices(Build *build, NovaError **err)
+{
+    Operation *op = build->op;
+    ImageMeta *image = g_steal_pointer(&build->image);
+
+    if (!step_load_instance(op->host, op->ctx, op->instance, err)) {
+        image_meta_free(image);
+        return false;
+    }
+    build->plan = guest_plan_new(op->host->guest_config, op->instance, image,
+                                 g_steal_pointer(&build->network),
+                                 g_steal_pointer(&build->bdms), err);
+    if (!build->plan || !save_device_names(build, err))
+        return false;
+    step_set_states(op->instance, VM_STATE_BUILDING, TASK_STATE_BLOCK_DEVICE_MAPPING);
+    return conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT_ANY, err);
+}
+
+static bool
+announce_spawning(Build *build, NovaError **err)
+{
+    Operation *op = build->op;
+
+    OBJECT_SET(op->instance, task_state, TASK_STATE_SPAWNING);
+    return conductor_save_instance(op->host->conductor, op->ctx, op->instance,
+                                   EXPECT(BLOCK_DEVICE_MAPPING), err);
+}
+
+/* Ports whose wiring Neutron will report: those that are not up yet. */
+static EventWaiter *
+prepare_plug_events(Build *build)
+{
+    Operation *op = build->op;
+    const GPtrArray *vifs = build->plan->network->vifs;
+    g_autofree const char **ids = g_new0(const char *, vifs->len + 1);
+    unsigned n = 0;
+
+    for (guint i = 0; i < vifs->len; i++) {
+        const Vif *vif = vifs->pdata[i];
+
+        if (!vif->active && g_strcmp0(vif->vnic_type, "remote-managed") != 0)
+            ids[n++] = vif->id;
+    }
+    if (n == 0 || op->host->options->default_group.vif_plugging_timeout == 0)
+        return NULL;
+    return instance_events_prepare(op->host->events, op->instance->uuid, "network-vif-plugged", ids, n);
+}
+
+static bool
+make_config_drive(void *user, NovaError **err)
+{
+    Build *build = user;
+    Operation *op = build->op;
+    g_autofree char *path = disks_path(op->host->options, op->instance->uuid, "disk.config");
+    const char *groups[] = {"default", NULL};
+    ConfigDriveInput input = {
+        .instance = op->instance,
+        .network_info = build->plan->network->json,
+        .block_devices = build->plan->bdms,
+        .security_groups = groups,
+        .admin_pass = json_get_string(op->args, "admin_password", NULL),
+        .injected_files = json_object_get(op->args, "injected_files"),
+    };
+
+    if (!disk_map_find(build->plan->disk_map, "disk.config"))
+        return true;
+    LOG_INFO("Using config drive");
+    return config_drive_create(op->host->options, op->host->keystone, &input, path, err);
+}
+
+static bool
+spawn(Build *build, NovaError **err)
+{
+    Operation *op = build->op;
+    g_autoptr(EventWaiter) waiter = NULL;
+    gint64 started = g_get_monotonic_time();
+    StartGuest start = {.plan = build->plan, .before_start = make_config_drive, .user = build};
+
+    build->has_files = true;
+    if (!step_create_disks(op->host, op->ctx, op->instance, build->plan, err))
+        return nova_error_prefix(err, "creating the disks");
+    waiter = prepare_plug_events(build);
+    start.waiter = waiter;
+    if (!step_start_guest(op->host, op->instance, &start, err))
+        return nova_error_prefix(err, "starting the guest");
+    LOG_INFO("Took %.2f seconds to spawn the instance on the hypervisor.",
+             (double)(g_get_monotonic_time() - started) / 1e6);
+    return true;
+}
+
+static void
+note_defaults(Instance *instance, const GuestPlan *plan)
+{
+    const char *keys[][2] = {
+        {"image_hw_cdrom_bus", plan->disk_map->cdrom_bus},
+        {"image_hw_disk_bus", plan->disk_map->disk_bus},
+        {"image_hw_pointer_model", "usbtablet"},
+        {"image_hw_video_model", "virtio"},
+        {"image_hw_vif_model", "virtio"},
+        {"image_hw_input_bus", NULL},
+    };
+
+    for (size_t i = 0; instance->system_metadata && i < G_N_ELEMENTS(keys); i++)
+        if (!g_hash_table_contains(instance->system_metadata, keys[i][0]))
+            g_hash_table_replace(instance->system_metadata, g_strdup(keys[i][0]), g_strdup(keys[i][1]));
+}
+
+static bool
+announce_active(Build *build, NovaError **err)
+{
+    Operation *op = build->op;
+    Instance *instance = op->instance;
+    g_autofree char *now = step_now();
+
+    note_network_allocated(instance, false);
+    note_defaults(instance, build->plan);
+    step_set_power_state(instance, step_power_state(op->host, instance));
+    step_set_states(instance, VM_STATE_ACTIVE, TASK_STATE_NONE);
+    OBJECT_SET_STRING(instance, launched_at, now);
+    OBJECT_SET_STRING(instance, config_drive,
+                      disk_map_find(build->plan->disk_map, "disk.config") ? "True" : "");
+    return conductor_save_instance(op->host->conductor, op->ctx, instance, EXPECT(SPAWNING), err);
+}
+
+/* Each step's failure is judged by the kind of its error and by where it happened. */
+static const struct {
+    const char *name;
+    bool (*run)(Build *build, NovaError **err);
+    bool always_aborts; /* Nova turns any failure of it into BuildAbortException */
+} steps[] = {
+    {"reading the requests", read_requests, false},
+    {"claiming resources", claim, false},
+    {"allocating ports", allocate_ports, true},
+    {"mapping block devices", map_block_devices, true},
+    {"announcing the spawn", announce_spawning, false},
+    {"spawning", spawn, false},
+    {"announcing the server", announce_active, false},
+};
+
+static bool
+run_steps(Build *build, NovaError **err)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(steps); i++) {
+        LOG_DEBUG("build: %s", steps[i].name);
+        build->always_aborts = steps[i].always_aborts;
+        if (!steps[i].run(build, err))
+            return false;
+    }
+    return true;
+}
+
+static void
+build_clear(Build *build)
+{
+    image_meta_free(build->image);
+    network_request_list_free(build->networks);
+    network_info_free(build->network);
+    if (build->bdms)
+        g_ptr_array_unref(build->bdms);
+    guest_plan_free(build->plan);
+}
+
+static bool
+read_bdms(Build *build, NovaError **err)
+{
+    Operation *op = build->op;
+
+    build->bdms = conductor_bdms_by_instance(op->host->conductor, op->ctx, op->instance->uuid, err);
+    return build->bdms && build_check_volumes(build->bdms, err);
+}
+
+bool
+op_build_and_run_instance(Operation *op, NovaError **err)
+{
+    Build build = {.op = op};
+    gint64 started = g_get_monotonic_time();
+    NovaError *error = NULL;
+    bool ok;
+
+    LOG_INFO("Starting instance...");
+    if (!accept(&build, &error)) {
+        /* Deleted, or taken by another task: the build is over and no failure of ours. */
+        bool lost_race = nova_error_is(error, NOVA_ERROR_INSTANCE_NOT_FOUND) ||
+                         nova_error_is(error, NOVA_ERROR_UNEXPECTED_TASK_STATE_ERROR);
+
+        LOG_DEBUG("Instance disappeared before build: %s", nova_error_details(error));
+        if (!lost_race)
+            return nova_error_propagate(err, error);
+        nova_error_free(error);
+        return true;
+    }
+    notifier_instance(op->host->notifier, op->ctx, op->instance, "create", "start", NULL);
+    ok = read_bdms(&build, &error) && run_steps(&build, &error);
+    if (ok) {
+        LOG_INFO("Took %.2f seconds to build instance.",
+                 (double)(g_get_monotonic_time() - started) / 1e6);
+        resource_tracker_build_succeeded(op->host->tracker);
+        resource_tracker_note(op->host->tracker, op->ctx, op->instance);
+        conductor_scheduler_update(op->host->conductor, op->ctx, op->host->name, op->instance);
+        notifier_instance(op->host->notifier, op->ctx, op->instance, "create", "end", NULL);
+    } else {
+        ok = build_failed(&build, error, err);
+    }
+    build_clear(&build);
+    return ok;
+}

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define LOG_NAME "kilonova.compute.build"
+#include "compute/ops/build_undo.h"
+
+#include "agent/base/json.h"
+#include "agent/base/log.h"
+#include "compute/ops/steps.h"
+#include "compute/resource_tracker.h"
+#include "storage/disks.h"
+
+bool
+build_check_volumes(const GPtrArray *bdms, NovaError **err)
+{
+    for (guint i = 0; i < bdms->len; i++) {
+        const BlockDeviceMapping *bdm = bdms->pdata[i];
+
+        if (g_strcmp0(bdm->destination_type, "volume") == 0 && !bdm->no_device)
+            return nova_error_set(err, NOVA_ERROR_INVALID_BDM,
+                                  "Block Device Mapping is Invalid: this release of the agent "
+                                  "attaches no volumes.");
+    }
+    return true;
+}
+
+/* ---- undoing ---- */
+
+static void
+undo_guest(Build *build)
+{
+    Operation *op = build->op;
+    g_autoptr(NetworkInfo) cached = NULL;
+    g_autoptr(NovaError) error = NULL;
+    const NetworkInfo *network = build->plan ? build->plan->network : build->network;
+
+    if (!network)
+        network = cached = step_cached_network(op->instance, NULL);
+    if (network && !step_destroy_guest(op->host, op->instance, network, false, &error))
+        LOG_WARNING("Cleaning up the guest: %s", nova_error_details(error));
+    if (build->has_files)
+        disks_delete(op->host->options, op->instance->uuid);
+}
+
+static void
+undo_ports(Build *build)
+{
+    Operation *op = build->op;
+    g_autoptr(NovaError) error = NULL;
+
+    if (!neutron_deallocate_for_instance(op->host->neutron, op->ctx, op->instance, build->networks,
+                                         &error))
+        LOG_ERROR("Failed to deallocate networks: %s", nova_error_details(error));
+    if (op->instance->system_metadata)
+        g_hash_table_remove(op->instance->system_metadata, "network_allocated");
+}
+
+static void
+undo_allocation(Build *build)
+{
+    Operation *op = build->op;
+    g_autoptr(NovaError) error = NULL;
+
+    if (!placement_delete_allocations(op->host->placement, op->ctx, op->instance->uuid, true, NULL,
+                                      &error))
+        LOG_ERROR("Failed to delete the allocations of %s: %s", op->instance->uuid,
+                  nova_error_details(error));
+}
+
+static void
+leave_host(Instance *instance)
+{
+    OBJECT_SET_STRING(instance, host, NULL);
+    OBJECT_SET_STRING(instance, node, NULL);
+    OBJECT_SET_STRING(instance, launched_on, NULL);
+    OBJECT_SET_STRING(instance, availability_zone, NULL);
+    OBJECT_SET(instance, compute_id, ((NullableInt){true, 0}));
+}
+
+static void
+undo_all(Build *build)
+{
+    Operation *op = build->op;
+
+    undo_guest(build);
+    undo_ports(build);
+    if (build->is_claimed)
+        resource_tracker_drop_claim(op->host->tracker, op->ctx, op->instance);
+}
+
+/* ---- judging ---- */
+
+/* Failures that another host would only repeat: Nova's BuildAbortException. */
+static bool
+is_final(const Build *build, const NovaError *error)
+{
+    static const NovaErrorKind final[] = {
+        NOVA_ERROR_BUILD_ABORT_EXCEPTION,
+        NOVA_ERROR_NO_MORE_FIXED_IPS,
+        NOVA_ERROR_EXTERNAL_NETWORK_ATTACH_FORBIDDEN,
+        NOVA_ERROR_VIRTUAL_INTERFACE_CREATE_EXCEPTION,
+        NOVA_ERROR_VIRTUAL_INTERFACE_MAC_ADDRESS_EXCEPTION,
+        NOVA_ERROR_FIXED_IP_INVALID_ON_HOST,
+        NOVA_ERROR_UNABLE_TO_AUTO_ALLOCATE_NETWORK,
+        NOVA_ERROR_NETWORKS_WITH_QO_S_POLICY_NOT_SUPPORTED,
+        NOVA_ERROR_FLAVOR_DISK_TOO_SMALL,
+        NOVA_ERROR_FLAVOR_MEMORY_TOO_SMALL,
+        NOVA_ERROR_IMAGE_NOT_ACTIVE,
+        NOVA_ERROR_IMAGE_UNACCEPTABLE,
+        NOVA_ERROR_INVALID_DISK_INFO,
+        NOVA_ERROR_INVALID_DISK_FORMAT,
+        NOVA_ERROR_CERTIFICATE_VALIDATION_FAILED,
+        NOVA_ERROR_VOLUME_ENCRYPTION_NOT_SUPPORTED,
+        NOVA_ERROR_INVALID_INPUT,
+        NOVA_ERROR_REQUESTED_V_RAM_TOO_HIGH,
+        NOVA_ERROR_INVALID_BDM,
+    };
+
+    if (build->always_aborts)
+        return true;
+    for (size_t i = 0; i < G_N_ELEMENTS(final); i++)
+        if (nova_error_is(error, final[i]))
+            return true;
+    return false;
+}
+
+static bool
+is_being_deleted(const NovaError *error)
+{
+    return nova_error_is(error, NOVA_ERROR_INSTANCE_NOT_FOUND) ||
+           nova_error_is(error, NOVA_ERROR_UNEXPECTED_DELETING_TASK_STATE_ERROR);
+}
+
+/* ---- the three ends ---- */
+
+static void
+save_or_log(Build *build)
+{
+    Operation *op = build->op;
+    g_autoptr(NovaError) error = NULL;
+
+    if (!conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT_ANY, &error))
+        LOG_WARNING("Saving the failed instance: %s", nova_error_details(error));
+}
+
+static bool
+end_in_error(Build *build, NovaError *error, NovaError **err)
+{
+    Operation *op = build->op;
+
+    leave_host(op->instance);
+    step_set_states(op->instance, VM_STATE_ERROR, TASK_STATE_NONE);
+    step_set_power_state(op->instance, POWER_STATE_NOSTATE);
+    save_or_log(build);
+    undo_allocation(build);
+    resource_tracker_build_failed(op->host->tracker, op->ctx);
+    notifier_instance(op->host->notifier, op->ctx, op->instance, "create", "error", error);
+    return nova_error_propagate(err, error);
+}
+
+/* filter_properties['retry'] with what went wrong here. */
+static json_t *
+retry_properties(const json_t *filter_properties, const NovaError *error)
+{
+    json_t *properties = json_deep_copy(filter_properties);
+    json_t *retry = json_get_object(properties, "retry");
+
+    json_object_set_new(retry, "exc", json_pack("[s]", nova_error_details(error)));
+    json_set_string(retry, "exc_reason", nova_error_message(error));
+    return properties;
+}
+
+static json_t *
+or_default(const json_t *args, const char *key, json_t *fallback)
+{
+    json_t *value = json_object_get(args, key);
+
+    if (value && !json_is_null(value)) {
+        json_decref(fallback);
+        return json_incref(value);
+    }
+    return fallback;
+}
+
+/* compute_task.build_instances 1.19, with the request as it came. */
+static json_t *
+build_instances_args(Operation *op, json_t *filter_properties)
+{
+    json_t *hosts = or_default(op->args, "host_list", json_array());
+    json_t *args = json_pack("{s:[o], s:o, s:[o]}", "instances", object_to_json(op->instance),
+                             "filter_properties", filter_properties, "host_lists", hosts);
+
+    json_object_set_new(args, "image", or_default(op->args, "image", json_object()));
+    json_object_set_new(args, "admin_password", or_default(op->args, "admin_password", json_null()));
+    json_object_set_new(args, "injected_files", or_default(op->args, "injected_files", json_array()));
+    json_object_set_new(args, "requested_networks", or_default(op->args, "requested_networks", json_null()));
+    json_object_set_new(args, "security_groups", or_default(op->args, "security_groups", json_array()));
+    json_object_set_new(args, "block_device_mapping", or_default(op->args, "block_device_mapping", json_null()));
+    json_object_set_new(args, "request_spec", or_default(op->args, "request_spec", json_null()));
+    return args;
+}
+
+/* Another host gets it; the failure is still this method's (event, fault). */
+static bool
+reschedule(Build *build, NovaError *error, NovaError **err)
+{
+    Operation *op = build->op;
+    json_t *properties = retry_properties(json_get_object(op->args, "filter_properties"), error);
+    json_auto_t *args = NULL;
+    g_autoptr(NovaError) failure = NULL;
+
+    LOG_ERROR("Build of instance %s was re-scheduled: %s", op->instance->uuid, nova_error_details(error));
+    leave_host(op->instance);
+    OBJECT_SET(op->instance, task_state, TASK_STATE_SCHEDULING);
+    save_or_log(build);
+    undo_allocation(build);
+    resource_tracker_build_failed(op->host->tracker, op->ctx);
+    args = build_instances_args(op, properties);
+    if (conductor_build_instances(op->host->conductor, op->ctx, args, &failure)) {
+        /* Nova's method returns RESCHEDULED: the event fails, no fault, the task stays. */
+        nova_error_free(error);
+        return true;
+    }
+    LOG_ERROR("Handing the build over failed: %s", nova_error_details(failure));
+    return end_in_error(build, error, err);
+}
+
+static NovaError *
+rescheduled_error(Build *build, NovaError *error)
+{
+    NovaError *wrapped = NULL;
+    const char *uuid = build->op->instance->uuid;
+
+    nova_error_set(&wrapped, NOVA_ERROR_RESCHEDULED_EXCEPTION,
+                   "Build of instance %s was re-scheduled: %s", uuid, nova_error_message(error));
+    nova_error_set_kwarg(wrapped, "instance_uuid", uuid);
+    nova_error_set_kwarg(wrapped, "reason", nova_error_message(error));
+    nova_error_free(error);
+    return wrapped;
+}
+
+static NovaError *
+abort_error(Build *build, NovaError *error)
+{
+    NovaError *wrapped = NULL;
+    const char *uuid = build->op->instance->uuid;
+
+    if (nova_error_is(error, NOVA_ERROR_BUILD_ABORT_EXCEPTION))
+        return error;
+    nova_error_set(&wrapped, NOVA_ERROR_BUILD_ABORT_EXCEPTION, "Build of instance %s aborted: %s",
+                   uuid, nova_error_message(error));
+    nova_error_set_kwarg(wrapped, "instance_uuid", uuid);
+    nova_error_set_kwarg(wrapped, "reason", nova_error_message(error));
+    nova_error_prefix(&wrapped, "%s", nova_error_details(error));
+    nova_error_free(error);
+    return wrapped;
+}
+
+bool
+build_failed(Build *build, NovaError *error, NovaError **err)
+{
+    Operation *op = build->op;
+    bool has_retry = json_path(json_object_get(op->args, "filter_properties"), "retry", NULL) != NULL;
+
+    LOG_ERROR("Instance failed to spawn: %s: %s", nova_error_class(error), nova_error_details(error));
+    undo_all(build);
+    if (is_being_deleted(error)) {
+        LOG_DEBUG("The instance is being deleted: the build ends here");
+        undo_allocation(build);
+        nova_error_free(error);
+        return true;
+    }
+    if (is_final(build, error))
+        return end_in_error(build, abort_error(build, error), err);
+    if (!has_retry)
+        return end_in_error(build, rescheduled_error(build, error), err);
+    return reschedule(build, rescheduled_error(build, error), err);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* A build's state, and what happens when it fails: everything undone, then another host or ERROR
+ * (ComputeManager._do_build_and_run_instance's except clauses; compute-rpc.md 4). */
+
+#include "agent/objects/image_meta.h"
+#include "agent/objects/network_request.h"
+#include "compute/guest_config.h"
+#include "compute/operation.h"
+
+typedef struct Build {
+    Operation *op;
+    ImageMeta *image;             /* until it goes into the plan, as network and bdms */
+    NetworkRequestList *networks; /* NULL: none were named */
+    NetworkInfo *network;
+    GPtrArray *bdms;
+    GuestPlan *plan;
+    bool is_claimed;
+    bool has_ports; /* created or bound by this build */
+    bool has_files;
+    bool always_aborts; /* the step under way */
+} Build;
+
+/* A volume among the mappings is more than this release does: InvalidBDM. */
+bool build_check_volumes(const GPtrArray *bdms, NovaError **err);
+
+/* Takes ownership of 'error'. True: the failure has been dealt with and is nobody's fault (the
+ * server is being deleted). */
+bool build_failed(Build *build, NovaError *error, NovaError **err);

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Stopping, starting and rebooting a server. */
+#define LOG_NAME "kilonova.compute.power"
+#include "compute/ops/ops.h"
+
+#include <string.h>
+
+#include "agent/base/json.h"
+#include "agent/base/log.h"
+#include "compute/ops/steps.h"
+#include "compute/resource_tracker.h"
+
+/* Nova asks a guest to shut down again every 10 s until the time-out. */
+#define SHUTDOWN_RETRY_MS 10000
+/* A soft reboot whose guest is still up after this becomes a hard one. */
+#define SOFT_REBOOT_MS 120000
+
+/* image_os_shutdown_timeout, else [DEFAULT]shutdown_timeout. */
+static int
+shutdown_timeout_ms(const Operation *op)
+{
+    const char *own = op->instance->system_metadata
+                          ? g_hash_table_lookup(op->instance->system_metadata, "image_os_shutdown_timeout")
+                          : NULL;
+    int64_t seconds = own ? g_ascii_strtoll(own, NULL, 10) : op->host->options->default_group.shutdown_timeout;
+
+    return (int)CLAMP(seconds, 0, 86400) * 1000;
+}
+
+static bool
+is_off(PowerState state)
+{
+    return state == POWER_STATE_SHUTDOWN || state == POWER_STATE_CRASHED || state == POWER_STATE_NOSTATE;
+}
+
+/* Clean shutdown: true when the guest has switched itself off in time. */
+static bool
+shut_down_cleanly(Guest *guest, int timeout_ms)
+{
+    gint64 deadline = g_get_monotonic_time() + (gint64)timeout_ms * 1000;
+
+    while (g_get_monotonic_time() < deadline) {
+        g_autoptr(NovaError) error = NULL;
+        gint64 left_ms = (deadline - g_get_monotonic_time()) / 1000;
+
+        if (is_off(guest_power_state(guest)))
+            return true;
+        if (!guest_shutdown(guest, &error))
+            LOG_DEBUG("the guest cannot be asked to shut down: %s", nova_error_details(error));
+        if (guest_wait_off(guest, (int)MIN(left_ms, SHUTDOWN_RETRY_MS)))
+            return true;
+    }
+    LOG_INFO("Instance failed to shutdown in %d seconds.", timeout_ms / 1000);
+    return false;
+}
+
+static bool
+power_off(Operation *op, bool clean, NovaError **err)
+{
+    NovaError *error = NULL;
+    g_autoptr(Guest) guest = guest_find(op->host->hypervisor, op->instance->uuid, &error);
+
+    if (error)
+        return nova_error_propagate(err, error);
+    if (!guest)
+        return true;
+    if (clean && shut_down_cleanly(guest, shutdown_timeout_ms(op)))
+        return true;
+    return guest_power_off(guest, err);
+}
+
+bool
+op_stop_instance(Operation *op, NovaError **err)
+{
+    bool clean = json_get_bool(op->args, "clean_shutdown", true);
+    Instance *instance = op->instance;
+    TaskStates expected = EXPECT(POWERING_OFF);
+
+    if (!step_load_instance(op->host, op->ctx, instance, err))
+        return false;
+    if (is_off(step_power_state(op->host, instance)))
+        expected |= EXPECT(NONE);
+    notifier_instance(op->host->notifier, op->ctx, instance, "power_off", "start", NULL);
+    if (!power_off(op, clean, err))
+        return false;
+    step_set_power_state(instance, step_power_state(op->host, instance));
+    step_set_states(instance, VM_STATE_STOPPED, TASK_STATE_NONE);
+    if (!conductor_save_instance(op->host->conductor, op->ctx, instance, expected, err))
+        return false;
+    notifier_instance(op->host->notifier, op->ctx, instance, "power_off", "end", NULL);
+    return true;
+}
+
+/* A guest made anew from the record: what every start and every hard reboot is. */
+static bool
+hard_start(Operation *op, NovaError **err)
+{
+    g_autoptr(GuestPlan) plan = step_plan_guest(op->host, op->ctx, op->instance, err);
+    StartGuest start = {.plan = plan};
+
+    return plan && step_destroy_guest(op->host, op->instance, plan->network, true, err) &&
+           step_create_disks(op->host, op->ctx, op->instance, plan, err) &&
+           step_start_guest(op->host, op->instance, &start, err);
+}
+
+bool
+op_start_instance(Operation *op, NovaError **err)
+{
+    Instance *instance = op->instance;
+
+    if (!step_load_instance(op->host, op->ctx, instance, err))
+        return false;
+    notifier_instance(op->host->notifier, op->ctx, instance, "power_on", "start", NULL);
+    if (!hard_start(op, err))
+        return false;
+    step_set_power_state(instance, step_power_state(op->host, instance));
+    step_set_states(instance, VM_STATE_ACTIVE, TASK_STATE_NONE);
+    if (!conductor_save_instance(op->host->conductor, op->ctx, instance, EXPECT(POWERING_ON), err))
+        return false;
+    notifier_instance(op->host->notifier, op->ctx, instance, "power_on", "end", NULL);
+    return true;
+}
+
+/* ---- reboot ---- */
+
+/* The guest shuts down by itself and is started again from its definition. */
+static bool
+soft_reboot(Operation *op, bool *ret_done, NovaError **err)
+{
+    NovaError *error = NULL;
+    g_autoptr(Guest) guest = guest_find(op->host->hypervisor, op->instance->uuid, &error);
+
+    *ret_done = false;
+    if (error)
+        return nova_error_propagate(err, error);
+    if (!guest || guest_power_state(guest) != POWER_STATE_RUNNING)
+        return true;
+    if (!guest_shutdown(guest, &error)) {
+        LOG_WARNING("Instance soft reboot failed: %s", nova_error_details(error));
+        nova_error_free(error);
+        return true;
+    }
+    if (!guest_wait_off(guest, SOFT_REBOOT_MS)) {
+        LOG_WARNING("Failed to soft reboot instance. Trying hard reboot.");
+        return true;
+    }
+    LOG_INFO("Instance shutdown successfully after %d seconds.", SOFT_REBOOT_MS / 1000);
+    if (!guest_start(guest, false, err))
+        return false;
+    *ret_done = true;
+    LOG_INFO("Instance rebooted successfully.");
+    return true;
+}
+
+static bool
+reboot(Operation *op, bool is_soft, NovaError **err)
+{
+    bool done = false;
+
+    if (is_soft && !soft_reboot(op, &done, err))
+        return false;
+    return done || hard_start(op, err);
+}
+
+static bool
+announce_reboot(Operation *op, bool is_soft, NovaError **err)
+{
+    TaskStates asked = is_soft ? EXPECT(REBOOTING, REBOOT_PENDING, REBOOT_STARTED)
+                               : EXPECT(REBOOTING_HARD, REBOOT_PENDING_HARD, REBOOT_STARTED_HARD);
+    TaskStates pending = is_soft ? EXPECT(REBOOT_PENDING) : EXPECT(REBOOT_PENDING_HARD);
+
+    step_set_power_state(op->instance, step_power_state(op->host, op->instance));
+    OBJECT_SET(op->instance, task_state,
+               is_soft ? TASK_STATE_REBOOT_PENDING : TASK_STATE_REBOOT_PENDING_HARD);
+    if (!conductor_save_instance(op->host->conductor, op->ctx, op->instance, asked, err))
+        return false;
+    OBJECT_SET(op->instance, task_state,
+               is_soft ? TASK_STATE_REBOOT_STARTED : TASK_STATE_REBOOT_STARTED_HARD);
+    return conductor_save_instance(op->host->conductor, op->ctx, op->instance, pending, err);
+}
+
+/* A reboot that failed while the guest runs on is recorded and forgiven; any other is an ERROR. */
+static bool
+reboot_failed(Operation *op, NovaError *error, NovaError **err)
+{
+    bool is_running = step_power_state(op->host, op->instance) == POWER_STATE_RUNNING;
+    g_autoptr(NovaError) failure = NULL;
+
+    notifier_instance(op->host->notifier, op->ctx, op->instance, "reboot", "error", error);
+    LOG_ERROR("Cannot reboot instance: %s", nova_error_details(error));
+    if (is_running) {
+        if (!conductor_fault_create(op->host->conductor, op->ctx, op->instance->uuid, op->host->name,
+                                    error, &failure))
+            LOG_WARNING("Failed to record the fault: %s", nova_error_details(failure));
+        nova_error_free(error);
+        return true;
+    }
+    OBJECT_SET(op->instance, vm_state, VM_STATE_ERROR);
+    if (!conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT_ANY, &failure))
+        LOG_WARNING("Setting the instance to ERROR: %s", nova_error_details(failure));
+    return nova_error_propagate(err, error);
+}
+
+bool
+op_reboot_instance(Operation *op, NovaError **err)
+{
+    bool is_soft = strcmp(json_get_string(op->args, "reboot_type", "HARD"), "SOFT") == 0;
+    Instance *instance = op->instance;
+    NovaError *error = NULL;
+
+    if (!step_load_instance(op->host, op->ctx, instance, err))
+        return false;
+    LOG_INFO("Rebooting instance");
+    notifier_instance(op->host->notifier, op->ctx, instance, "reboot", "start", NULL);
+    if (!announce_reboot(op, is_soft, err))
+        return false;
+    if (!reboot(op, is_soft, &error) && !reboot_failed(op, error, err))
+        return false;
+    step_set_power_state(instance, step_power_state(op->host, instance));
+    step_set_states(instance, instance->vm_state == VM_STATE_RESCUED ? VM_STATE_RESCUED : VM_STATE_ACTIVE,
+                    TASK_STATE_NONE);
+    if (!conductor_save_instance(op->host->conductor, op->ctx, instance, EXPECT_ANY, err))
+        return false;
+    notifier_instance(op->host->notifier, op->ctx, instance, "reboot", "end", NULL);
+    return true;
+}

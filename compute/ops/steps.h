@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Steps that several operations share: from an instance to a running guest, and back. */
+
+#include "compute/guest.h"
+#include "compute/guest_config.h"
+#include "compute/operation.h"
+
+/* The ports of the instance as its cache has them. */
+NetworkInfo *step_cached_network(const Instance *instance, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+
+/* What a guest is made from, all read from the instance's record and the conductor. */
+GuestPlan *step_plan_guest(Host *host, const RequestContext *ctx, Instance *instance,
+                           NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Makes the missing disk files; what this call made is gone again on failure. */
+bool step_create_disks(Host *host, const RequestContext *ctx, const Instance *instance,
+                       const GuestPlan *plan, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Defines the domain anew and starts it. 'waiter' NULL: running at once; else it starts paused and
+ * runs when the waiter has got its events. VirtualInterfaceCreateException when they stay away and
+ * vif_plugging_is_fatal. The ports are plugged before. On failure no domain is left. */
+typedef struct StartGuest {
+    const GuestPlan *plan;
+    EventWaiter *waiter;
+    /* Between definition and start; may be NULL. */
+    bool (*before_start)(void *user, NovaError **err);
+    void *user;
+} StartGuest;
+bool step_start_guest(Host *host, Instance *instance, const StartGuest *start, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+
+/* Stops the guest (if there is one), forgets its definition and unplugs its ports. Nothing there
+ * is a success. */
+bool step_destroy_guest(Host *host, const Instance *instance, const NetworkInfo *network,
+                        bool keep_firmware_state, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+
+/* What libvirt says now, as the record keeps it. */
+PowerState step_power_state(Host *host, const Instance *instance);
+void step_set_power_state(Instance *instance, PowerState state);
+
+/* Assigns a task state, or none, and a vm state. */
+void step_set_states(Instance *instance, VmState vm_state, TaskState task_state);
+
+/* Unset fields of the instance that making a guest reads. */
+bool step_load_instance(Host *host, const RequestContext *ctx, Instance *instance, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+
+/* Time as the database keeps it, now; caller frees. */
+char *step_now(void);

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Deleting a server: ComputeManager._delete_instance() and _shutdown_instance(). */
+#define LOG_NAME "kilonova.compute.terminate"
+#include "compute/ops/ops.h"
+
+#include "agent/base/log.h"
+#include "compute/ops/steps.h"
+#include "compute/resource_tracker.h"
+#include "storage/disks.h"
+
+static bool
+shut_down(Operation *op, const NetworkInfo *network, NovaError **err)
+{
+    notifier_instance(op->host->notifier, op->ctx, op->instance, "shutdown", "start", NULL);
+    LOG_INFO("Terminating instance");
+    if (!step_destroy_guest(op->host, op->instance, network, false, err))
+        return false;
+    LOG_INFO("Instance destroyed successfully.");
+    return true;
+}
+
+/* Files that would not go are tried again by the periodic reaper: instance.cleaned stays false. */
+static void
+remove_files(Operation *op)
+{
+    if (!disks_delete(op->host->options, op->instance->uuid))
+        LOG_WARNING("Some files of the instance could not be removed");
+}
+
+static bool
+release_ports(Operation *op, NovaError **err)
+{
+    g_autoptr(NovaError) error = NULL;
+
+    if (neutron_deallocate_for_instance(op->host->neutron, op->ctx, op->instance, NULL, &error)) {
+        notifier_instance(op->host->notifier, op->ctx, op->instance, "shutdown", "end", NULL);
+        return true;
+    }
+    LOG_ERROR("Failed to deallocate network for instance. Error: %s", nova_error_details(error));
+    return nova_error_propagate(err, g_steal_pointer(&error));
+}
+
+static bool
+record_deleted(Operation *op, NovaError **err)
+{
+    g_autofree char *now = step_now();
+
+    OBJECT_SET_STRING(op->instance, terminated_at, now);
+    step_set_power_state(op->instance, POWER_STATE_NOSTATE);
+    step_set_states(op->instance, VM_STATE_DELETED, TASK_STATE_NONE);
+    return conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT_ANY, err);
+}
+
+/* What is left once the record says deleted; none of it stops the deletion. */
+static void
+forget_everywhere(Operation *op)
+{
+    Host *host = op->host;
+    const char *uuid = op->instance->uuid;
+    bool force = host->options->default_group.reclaim_instance_interval == 0;
+    g_autoptr(NovaError) consoles = NULL, allocations = NULL;
+
+    resource_tracker_note(host->tracker, op->ctx, op->instance);
+    if (!placement_delete_allocations(host->placement, op->ctx, uuid, force, NULL, &allocations))
+        LOG_ERROR("Failed to delete the allocations: %s", nova_error_details(allocations));
+    if (!conductor_console_auths_clean(host->conductor, op->ctx, uuid, &consoles))
+        LOG_WARNING("Failed to remove console tokens: %s", nova_error_details(consoles));
+    conductor_scheduler_delete(host->conductor, op->ctx, host->name, uuid);
+}
+
+static bool
+delete_instance(Operation *op, NovaError **err)
+{
+    g_autoptr(NetworkInfo) network = NULL;
+
+    instance_events_cancel(op->host->events, op->instance->uuid);
+    if (!step_load_instance(op->host, op->ctx, op->instance, err))
+        return false;
+    network = step_cached_network(op->instance, err);
+    if (!network)
+        return false;
+    notifier_instance(op->host->notifier, op->ctx, op->instance, "delete", "start", NULL);
+    if (!shut_down(op, network, err))
+        return false;
+    remove_files(op);
+    if (!release_ports(op, err) || !record_deleted(op, err))
+        return false;
+    forget_everywhere(op);
+    if (!conductor_destroy_instance(op->host->conductor, op->ctx, op->instance, err))
+        return false;
+    notifier_instance(op->host->notifier, op->ctx, op->instance, "delete", "end", NULL);
+    return true;
+}
+
+/* The task stays 'deleting', so that the next start of the agent tries again. */
+static void
+record_error(Operation *op)
+{
+    g_autoptr(NovaError) error = NULL;
+
+    OBJECT_SET(op->instance, vm_state, VM_STATE_ERROR);
+    if (!conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT_ANY, &error))
+        LOG_WARNING("Recording the failed deletion: %s", nova_error_details(error));
+}
+
+bool
+op_terminate_instance(Operation *op, NovaError **err)
+{
+    NovaError *error = NULL;
+
+    if (delete_instance(op, &error))
+        return true;
+    if (nova_error_is(error, NOVA_ERROR_INSTANCE_NOT_FOUND)) {
+        LOG_INFO("Instance disappeared during terminate");
+        nova_error_free(error);
+        return true;
+    }
+    LOG_ERROR("Setting instance vm_state to ERROR: %s", nova_error_details(error));
+    record_error(op);
+    return nova_error_propagate(err, error);
+}

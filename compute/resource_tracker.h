@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What the node has and what of it is taken (nova.compute.resource_tracker), told to the conductor and
+ * to Placement.
+ *
+ * One lock around everything that changes usage, as Nova's COMPUTE_RESOURCE_SEMAPHORE. Nothing is
+ * sent when nothing has changed. Any thread. */
+
+#include <stdbool.h>
+
+#include "agent/base/nova_error.h"
+#include "agent/base/request_context.h"
+#include "agent/control/conductor.h"
+#include "agent/control/placement.h"
+#include "agent/objects/instance.h"
+#include "compute/hypervisor.h"
+#include "compute/node_facts.h"
+#include "conf/options.h"
+
+typedef struct ResourceTracker ResourceTracker;
+
+/* All borrowed for its life. */
+ResourceTracker *resource_tracker_new(const Options *options, Conductor *conductor,
+                                      Placement *placement, Hypervisor *hypervisor);
+void resource_tracker_free(ResourceTracker *tracker);
+
+/* Who the node is, before the first update. Takes ownership of 'facts'; copies the rest. */
+void resource_tracker_identify(ResourceTracker *tracker, const char *node_uuid, int64_t service_id,
+                               NodeFacts *facts);
+
+/* update_available_resource(): reads the host and the instances anew, creates the node's record if
+ * there is none, and tells whoever must know. */
+bool resource_tracker_update(ResourceTracker *tracker, const RequestContext *ctx, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+
+/* instance_claim(): counts the instance, puts host and node into it and saves it.
+ * ComputeResourcesUnavailable. */
+bool resource_tracker_claim(ResourceTracker *tracker, const RequestContext *ctx, Instance *instance,
+                            NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+/* The reverse, without saving the instance. */
+void resource_tracker_drop_claim(ResourceTracker *tracker, const RequestContext *ctx,
+                                 Instance *instance);
+
+/* update_usage(): counts the instance by its present state; one that is deleted is not counted. */
+void resource_tracker_note(ResourceTracker *tracker, const RequestContext *ctx,
+                           const Instance *instance);
+
+/* stats["failed_builds"]: what the scheduler's BuildFailureWeigher looks at. */
+void resource_tracker_build_failed(ResourceTracker *tracker, const RequestContext *ctx);
+void resource_tracker_build_succeeded(ResourceTracker *tracker);
+
+/* Borrowed, until the next resource_tracker_identify(). */
+const char *resource_tracker_node_uuid(const ResourceTracker *tracker);

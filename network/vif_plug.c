@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define LOG_NAME "kilonova.network.vif_plug"
+#include "network/vif_plug.h"
+
+#include "agent/base/log.h"
+#include "network/vif_plan.h"
+
+#define N_IDS 11 /* five pairs and the end */
+
+static int
+timeout_ms(const Options *options)
+{
+    return (int)options->os_vif_ovs.ovs_vsctl_timeout * 1000;
+}
+
+static void
+free_plan(void *plan)
+{
+    vif_plan_free(plan);
+}
+
+/* os-vif's external ids of an interface. */
+static void
+fill_external_ids(const VifPlan *plan, const char *ids[N_IDS])
+{
+    int n = 0;
+
+    ids[n++] = "iface-id";
+    ids[n++] = plan->iface_id;
+    ids[n++] = "iface-status";
+    ids[n++] = "active";
+    ids[n++] = "attached-mac";
+    ids[n++] = plan->mac;
+    ids[n++] = "vm-uuid";
+    ids[n++] = plan->vm_uuid;
+    if (plan->trunk_bridge) {
+        ids[n++] = "bridge_name";
+        ids[n++] = plan->trunk_bridge;
+    }
+    ids[n] = NULL;
+}
+
+static void
+append_plug(GArray *changes, const VifPlan *plan, const char *ids[N_IDS])
+{
+    OvsdbChange bridge = {
+        .kind = OVSDB_ADD_BRIDGE, .bridge = plan->bridge, .datapath_type = plan->datapath_type};
+    OvsdbChange port = {
+        .kind = OVSDB_ADD_PORT,
+        .bridge = plan->bridge,
+        .port = plan->port,
+        .external_ids = ids,
+        .isolate = plan->isolate,
+    };
+
+    fill_external_ids(plan, ids);
+    g_array_append_val(changes, bridge);
+    g_array_append_val(changes, port);
+}
+
+bool
+vif_plug_all(Ovsdb *ovsdb, const Options *options, const GPtrArray *vifs, const char *instance_uuid,
+             NovaError **err)
+{
+    g_autoptr(GPtrArray) plans = g_ptr_array_new_with_free_func(free_plan);
+    g_autoptr(GArray) changes = g_array_new(FALSE, FALSE, sizeof(OvsdbChange));
+    g_autofree const char *(*ids)[N_IDS] = g_malloc0_n(vifs->len + 1, sizeof(*ids));
+
+    for (guint i = 0; i < vifs->len; i++) {
+        VifPlan *plan = vif_plan_make(vifs->pdata[i], instance_uuid, options, err);
+
+        if (!plan)
+            return false;
+        g_ptr_array_add(plans, plan);
+        if (plan->kind == VIF_PLAN_OVS)
+            append_plug(changes, plan, ids[i]);
+    }
+    return ovsdb_apply(ovsdb, (const OvsdbChange *)(void *)changes->data, changes->len,
+                       timeout_ms(options), err);
+}
+
+bool
+vif_unplug_all(Ovsdb *ovsdb, const Options *options, const GPtrArray *vifs,
+               const char *instance_uuid, NovaError **err)
+{
+    g_autoptr(GPtrArray) plans = g_ptr_array_new_with_free_func(free_plan);
+    g_autoptr(GArray) changes = g_array_new(FALSE, FALSE, sizeof(OvsdbChange));
+
+    for (guint i = 0; i < vifs->len; i++) {
+        g_autoptr(NovaError) why = NULL;
+        VifPlan *plan = vif_plan_make(vifs->pdata[i], instance_uuid, options, &why);
+        OvsdbChange change = {.kind = OVSDB_DEL_PORT};
+
+        if (!plan) {
+            LOG_DEBUG("nothing to unplug: %s", nova_error_details(why));
+            continue;
+        }
+        g_ptr_array_add(plans, plan);
+        change.port = plan->port;
+        if (plan->kind == VIF_PLAN_OVS)
+            g_array_append_val(changes, change);
+    }
+    return ovsdb_apply(ovsdb, (const OvsdbChange *)(void *)changes->data, changes->len,
+                       timeout_ms(options), err);
+}
