@@ -16,21 +16,21 @@
 typedef struct Agent Agent;
 
 typedef struct AgentSettings {
-    Options *options;              /* borrowed; mutable ones change by agent_reload() only */
-    const char *const *config_dirs; /* folders of the configuration files: where compute_id may lie */
+    const Options *options;         /* borrowed, as all here */
+    const char *const *id_folders;  /* where compute_id may lie, NULL-terminated, state_path last */
 } AgentSettings;
 
-/* False only for what waiting does not mend: a wrong transport_url, an images_type that is not there. */
+/* NULL only for what waiting does not mend, such as a wrong transport_url. */
 Agent *agent_start(const AgentSettings *settings, NovaError **err);
 
-/* A file descriptor that becomes readable when the agent must end by itself: identity checks said
- * that this host must not run. */
+/* Becomes readable when the agent must end by itself: this host must not run. */
 int agent_failed_fd(Agent *agent);
 
-/* What was reloaded (HUP). */
+/* The configuration was read again (HUP): what is remembered of Placement is asked for anew. */
 void agent_reload(Agent *agent);
-/* Lanes, links, threads, into the log (USR2). */
+/* Lanes and links, into the log (USR2). */
 void agent_log_state(Agent *agent);
 
-/* Stops consuming; lets what runs end for up to 'timeout_ms'; closes the links. */
-void agent_stop(Agent *agent, int timeout_ms);
+/* Stops consuming, lets what runs end for up to 'timeout_ms', closes the links. False when work was
+ * left running: then the agent still exists and the process must exit. */
+bool agent_stop(Agent *agent, int timeout_ms);

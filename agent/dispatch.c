@@ -140,7 +140,7 @@ revert_task(Operation *op, const NovaError *error)
         LOG_INFO("Task possibly preempted: %s", nova_error_message(error));
         return;
     }
-    instance_set_task_state(op->instance, TASK_STATE_NONE);
+    OBJECT_SET(op->instance, task_state, TASK_STATE_NONE);
     if (conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT_ANY, &failure))
         LOG_INFO("Successfully reverted task state from %s on failure for instance.",
                  old ? old : "None");
@@ -207,35 +207,45 @@ carry_out(const Method *method, Operation *op, NovaError **err)
 typedef struct Job {
     Dispatcher *dispatcher;
     const Method *method;
-    RpcRequest *request; /* owned */
+    RpcRequest *request; /* owned; NULL: nobody asked, it is work of our own */
+    RequestContext *ctx; /* referenced */
+    json_t *args;        /* referenced */
+    Instance *instance;  /* owned; decoded from args when the work starts */
 } Job;
 
 static void
-job_free(Job *job)
+job_free(void *user)
 {
-    rpc_request_free(job->request);
+    Job *job = user;
+
+    if (job->request)
+        rpc_request_free(job->request);
+    request_context_unref(job->ctx);
+    json_decref(job->args);
+    instance_free(job->instance);
     g_free(job);
 }
 
 /* The method's instance, if it has one. */
 static bool
-decode_instance(Operation *op, NovaError **err)
+decode_instance(Job *job, NovaError **err)
 {
-    const json_t *primitive = json_object_get(op->args, "instance");
+    const json_t *primitive = json_object_get(job->args, "instance");
 
-    if (!primitive)
+    if (!primitive || job->instance)
         return true;
-    op->instance = instance_from_json(primitive, err);
-    return op->instance != NULL;
+    job->instance = instance_from_json(primitive, err);
+    return job->instance != NULL;
 }
 
 static bool
 work_on(Job *job, Operation *op, NovaError **err)
 {
-    if (!method_check_args(job->method, op->args, err) || !decode_instance(op, err)) {
+    if (!method_check_args(job->method, job->args, err) || !decode_instance(job, err)) {
         log_failure(job->method, *err);
         return false;
     }
+    op->instance = job->instance;
     LOG_SCOPE(op->ctx, op->instance ? op->instance->uuid : NULL);
     LOG_DEBUG("%s", job->method->name);
     return carry_out(job->method, op, err);
@@ -245,29 +255,31 @@ static void
 run_job(void *user)
 {
     Job *job = user;
-    RpcRequest *request = job->request;
     g_autoptr(NovaError) error = NULL;
     Operation op = {
         .host = job->dispatcher->host,
-        .ctx = request->ctx,
+        .ctx = job->ctx,
         .method = job->method->name,
-        .args = request->args,
+        .args = job->args,
     };
+    LOG_SCOPE(job->ctx, NULL);
+    bool ok = work_on(job, &op, &error);
 
-    LOG_SCOPE(request->ctx, NULL);
-    if (work_on(job, &op, &error))
-        rpc_reply_result(request, op.result);
-    else
-        rpc_reply_failure(request, error);
+    if (job->request && ok)
+        rpc_reply_result(job->request, op.result);
+    else if (job->request)
+        rpc_reply_failure(job->request, error);
     json_decref(op.result);
-    instance_free(op.instance);
     job_free(job);
 }
 
+/* Takes ownership of the job and the key. */
 static void
-discard_job(void *user)
+push_job(Job *job, char *key)
 {
-    job_free(user);
+    LaneJob lane_job = {key, run_job, job_free, job};
+
+    lane_push(job->dispatcher->lanes[job->method->lane], &lane_job);
 }
 
 /* nova.baserpc.BaseRPCAPI, namespace baseapi 1.1. */
@@ -342,7 +354,6 @@ dispatcher_on_request(RpcRequest *request, void *user)
     Dispatcher *dispatcher = user;
     g_autoptr(NovaError) error = NULL;
     const Method *method = route(request, &error);
-    LaneJob lane_job;
     Job *job;
 
     if (!method) {
@@ -355,12 +366,25 @@ dispatcher_on_request(RpcRequest *request, void *user)
         return;
     }
     job = g_new(Job, 1);
-    *job = (Job){dispatcher, method, request};
-    lane_job = (LaneJob){instance_key(request, method), run_job, discard_job, job};
-    lane_push(dispatcher->lanes[method->lane], &lane_job);
+    *job = (Job){dispatcher, method, request, request_context_ref(request->ctx),
+                 json_incref(request->args), NULL};
+    push_job(job, instance_key(request, method));
 }
 
 /* ---- work of our own ---- */
+
+void
+dispatcher_queue_method(Host *host, const char *name, RequestContext *ctx, Instance *instance,
+                        json_t *args)
+{
+    const Method *method = method_find(name);
+    Job *job = g_new(Job, 1);
+
+    g_assert(method);
+    *job = (Job){host->agent, method, NULL, request_context_ref(ctx), json_incref(args), instance};
+    json_object_set_new(args, "instance", json_null());
+    push_job(job, g_strdup(instance->uuid));
+}
 
 void
 dispatcher_queue(Dispatcher *dispatcher, const char *key, void (*work)(void *user),

@@ -29,6 +29,9 @@ void dispatcher_release(Dispatcher *dispatcher);
 void dispatcher_queue(Dispatcher *dispatcher, const char *key, void (*work)(void *user),
                       void (*discard)(void *user), void *user);
 
+/* Host.queue_method */
+void dispatcher_queue_method(Host *host, const char *name, RequestContext *ctx, Instance *instance,
+                             json_t *args);
 /* Host.queue_work */
 void dispatcher_queue_work(Host *host, const char *name,
                            void (*work)(Host *host, RequestContext *ctx, Instance *instance),

@@ -9,4 +9,7 @@ typedef struct Periodic Periodic;
 
 /* Starts the PERIODIC thread. */
 Periodic *periodic_start(Host *host, Dispatcher *dispatcher);
+/* Starts nothing more; tasks in the lanes may still run. */
 void periodic_stop(Periodic *periodic);
+/* After the lanes are closed. */
+void periodic_free(Periodic *periodic);

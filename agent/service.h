@@ -17,8 +17,8 @@ typedef struct ServiceHeartbeat ServiceHeartbeat;
 /* The version that Nova's own compute of that release reports (nova.objects.service). */
 int service_version_of_release(int release);
 
-/* Creates the record, or raises the version of an existing one; takes ownership of 'existing'
- * (may be NULL). ServiceTooOld. */
+/* Creates the record, or sets the version of 'existing' (may be NULL), which belongs to the result
+ * then. On failure nothing is taken. ServiceTooOld. */
 Service *service_publish(Conductor *conductor, const RequestContext *ctx, const Options *options,
                          Service *existing, int version, NovaError **err);
 

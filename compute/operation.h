@@ -47,7 +47,11 @@ typedef struct Host {
     void (*queue_work)(struct Host *host, const char *name,
                        void (*work)(struct Host *host, RequestContext *ctx, Instance *instance),
                        RequestContext *ctx, Instance *instance);
-    void *agent; /* queue_work's own */
+    /* Carries a method of the table out later, as if it had been called for the instance, which is
+     * owned then; refs ctx and args (without "instance"). */
+    void (*queue_method)(struct Host *host, const char *method, RequestContext *ctx,
+                         Instance *instance, json_t *args);
+    void *agent; /* the two functions' own */
 } Host;
 
 typedef struct Operation {

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define LOG_NAME "kilonova.agent"
+#include "agent/agent.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "agent/base/log.h"
+#include "agent/control/conductor.h"
+#include "agent/dispatch.h"
+#include "agent/periodic.h"
+#include "agent/rpc/rpc_client.h"
+#include "agent/rpc/rpc_server.h"
+#include "agent/service.h"
+#include "compute/guest_config.h"
+#include "compute/init_host.h"
+#include "compute/resource_tracker.h"
+
+/* How long the last messages may take to leave when the process ends. */
+#define LINGER_MS 300
+#define PING_TIMEOUT_S 10
+/* A step of the start that failed is tried again after this time, ever longer. */
+#define RETRY_FIRST_MS 250
+#define RETRY_LAST_MS 5000
+
+struct Agent {
+    const Options *options;
+    const char *const *id_folders;
+
+    TransportSettings *transport;
+    AmqpSender *sender;
+    RpcClient *client;
+    RpcServer *server;
+    Host host;
+    Dispatcher *dispatcher;
+
+    pthread_t start_thread;
+    GMutex mutex;
+    GCond wake;
+    bool stop; /* with mutex */
+    int failed_fd;
+
+    /* START thread, until it has ended */
+    Service *service; /* the record; the heartbeat's later */
+    NodeFacts *facts;
+    char *node_uuid;
+    ServiceHeartbeat *heartbeat;
+    Periodic *periodic;
+};
+
+/* ---- bringing the service up ---- */
+
+/* nova.conductor.api.API.wait_until_ready() */
+static bool
+start_conductor(Agent *agent, RequestContext *ctx, NovaError **err)
+{
+    int release;
+
+    if (!conductor_ping(agent->host.conductor, ctx, PING_TIMEOUT_S, err))
+        return false;
+    release = conductor_probe_release(agent->host.conductor, ctx, err);
+    if (release <= 0)
+        return false;
+    __atomic_store_n(&agent->transport->release, release, __ATOMIC_RELAXED);
+    LOG_INFO("The control plane is release %d of Nova", release);
+    return conductor_service_get(agent->host.conductor, ctx, agent->host.name, &agent->service, err);
+}
+
+static bool
+start_libvirt(Agent *agent, RequestContext *ctx G_GNUC_UNUSED, NovaError **err)
+{
+    Host *host = &agent->host;
+
+    if (!hypervisor_connect(host->hypervisor, err))
+        return false;
+    agent->facts = node_facts_fetch(host->hypervisor, agent->options,
+                                    conductor_release(host->conductor), err);
+    if (!agent->facts)
+        return false;
+    if (!guest_config_refresh(host->guest_config, err)) {
+        g_clear_pointer(&agent->facts, node_facts_free);
+        return false;
+    }
+    host->node = g_strdup(agent->facts->hostname);
+    return true;
+}
+
+static bool
+start_identity(Agent *agent, RequestContext *ctx, NovaError **err)
+{
+    HostIdentity identity = {&agent->host, agent->id_folders, agent->service};
+
+    agent->node_uuid = init_host_identify(&identity, ctx, err);
+    return agent->node_uuid != NULL;
+}
+
+static bool
+start_instances(Agent *agent, RequestContext *ctx, NovaError **err)
+{
+    return init_host_recover(&agent->host, ctx, agent->node_uuid, err);
+}
+
+static bool
+start_service(Agent *agent, RequestContext *ctx, NovaError **err)
+{
+    Host *host = &agent->host;
+    int version = service_version_of_release(conductor_release(host->conductor));
+    Service *service;
+
+    if (!agent->service &&
+        !conductor_service_get(host->conductor, ctx, host->name, &agent->service, err))
+        return false; /* an answer to an earlier attempt was lost */
+    service = service_publish(host->conductor, ctx, agent->options, agent->service, version, err);
+    if (!service)
+        return false;
+    agent->service = NULL;
+    resource_tracker_identify(host->tracker, agent->node_uuid, service->id,
+                              g_steal_pointer(&agent->facts));
+    agent->heartbeat = service_heartbeat_start(host->conductor, agent->options, service);
+    return true;
+}
+
+/* Guests are managed whether or not Placement is there. */
+static bool
+start_resources(Agent *agent, RequestContext *ctx, NovaError **err)
+{
+    bool ok = resource_tracker_update(agent->host.tracker, ctx, err);
+
+    dispatcher_release(agent->dispatcher);
+    return ok;
+}
+
+static const struct {
+    const char *what;
+    bool (*run)(Agent *agent, RequestContext *ctx, NovaError **err);
+} start_steps[] = {
+    {"nova-conductor", start_conductor},   {"libvirt", start_libvirt},
+    {"the host's identity", start_identity}, {"the host's instances", start_instances},
+    {"the service record", start_service}, {"the node's resources", start_resources},
+};
+
+/* Errors that say that this process must not run here. */
+static bool
+is_fatal(const NovaError *error)
+{
+    return nova_error_is(error, NOVA_ERROR_INVALID_CONFIGURATION) ||
+           nova_error_is(error, NOVA_ERROR_INVALID_NODE_CONFIGURATION) ||
+           nova_error_is(error, NOVA_ERROR_SERVICE_TOO_OLD);
+}
+
+static bool
+pause_or_stopped(Agent *agent, int milliseconds)
+{
+    gint64 deadline = g_get_monotonic_time() + (gint64)milliseconds * 1000;
+    bool stop;
+
+    g_mutex_lock(&agent->mutex);
+    while (!agent->stop && g_cond_wait_until(&agent->wake, &agent->mutex, deadline))
+        continue;
+    stop = agent->stop;
+    g_mutex_unlock(&agent->mutex);
+    return !stop;
+}
+
+static void
+fail(Agent *agent, const NovaError *error)
+{
+    LOG_CRITICAL("Unhandled error: %s: %s", nova_error_class(error), nova_error_details(error));
+    if (eventfd_write(agent->failed_fd, 1) < 0)
+        LOG_ERROR("Cannot end the process");
+}
+
+/* Until it succeeds. False when the agent stops before, or must not run. */
+static bool
+run_step(Agent *agent, RequestContext *ctx, size_t i)
+{
+    int delay_ms = RETRY_FIRST_MS;
+
+    while (pause_or_stopped(agent, 0)) {
+        g_autoptr(NovaError) error = NULL;
+
+        if (start_steps[i].run(agent, ctx, &error))
+            return true;
+        if (is_fatal(error)) {
+            fail(agent, error);
+            return false;
+        }
+        LOG_WARNING("Waiting for %s: %s: %s", start_steps[i].what, nova_error_class(error),
+                    nova_error_details(error));
+        sd_notifyf(0, "STATUS=Waiting for %s", start_steps[i].what);
+        if (!pause_or_stopped(agent, delay_ms))
+            return false;
+        delay_ms = MIN(delay_ms * 2, RETRY_LAST_MS);
+    }
+    return false;
+}
+
+static void *
+start_main(void *user)
+{
+    Agent *agent = user;
+    g_autoptr(RequestContext) ctx = request_context_new_admin();
+    LOG_SCOPE(ctx, NULL);
+
+    pthread_setname_np(pthread_self(), "start");
+    for (size_t i = 0; i < G_N_ELEMENTS(start_steps); i++)
+        if (!run_step(agent, ctx, i))
+            return NULL;
+    image_cache_remove_leftovers(agent->host.image_cache);
+    agent->periodic = periodic_start(&agent->host, agent->dispatcher);
+    LOG_INFO("Compute service of host %s is up, node %s", agent->host.name, agent->node_uuid);
+    sd_notify(0, "STATUS=Running");
+    return NULL;
+}
+
+/* ---- libvirt came or went ---- */
+
+static void
+refresh_guest_config(void *user)
+{
+    Agent *agent = user;
+    g_autoptr(NovaError) error = NULL;
+
+    if (!guest_config_refresh(agent->host.guest_config, &error))
+        LOG_ERROR("Failed to ask libvirt for its capabilities: %s", nova_error_details(error));
+}
+
+/* LIBVIRT thread. */
+static void
+on_connection(const char *reason, void *user)
+{
+    Agent *agent = user;
+
+    if (reason)
+        LOG_WARNING("Connection to libvirt lost: %s", reason);
+    else
+        dispatcher_queue(agent->dispatcher, NULL, refresh_guest_config, NULL, agent);
+}
+
+/* ---- making and ending ---- */
+
+static Hypervisor *
+new_hypervisor(Agent *agent)
+{
+    const char *uri = agent->options->libvirt.connection_uri;
+    HypervisorCallbacks callbacks = {.connection = on_connection, .user = agent};
+
+    return hypervisor_new(uri && *uri ? uri : "qemu:///system", &callbacks);
+}
+
+static Ovsdb *
+new_ovsdb(const Options *options)
+{
+    OvsdbSettings settings = {.connection = options->os_vif_ovs.ovsdb_connection};
+
+    return ovsdb_new(&settings);
+}
+
+static void
+fill_host(Agent *agent)
+{
+    const Options *options = agent->options;
+    Host *host = &agent->host;
+
+    host->options = options;
+    host->name = options->default_group.host;
+    host->conductor = conductor_new(agent->client);
+    host->notifier = notifier_new(agent->client, options);
+    host->keystone = keystone_new();
+    host->placement = placement_new(host->keystone, options);
+    host->neutron = neutron_new(host->keystone, host->conductor, options);
+    host->glance = glance_new(options, host->keystone);
+    host->image_cache = image_cache_new(options, host->glance);
+    host->ovsdb = new_ovsdb(options);
+    host->hypervisor = new_hypervisor(agent);
+    host->events = instance_events_new();
+    host->tracker = resource_tracker_new(options, host->conductor, host->placement, host->hypervisor);
+    host->guest_config = guest_config_new(host->hypervisor, options);
+    host->queue_work = dispatcher_queue_work;
+    host->queue_method = dispatcher_queue_method;
+    host->agent = agent->dispatcher;
+}
+
+static void
+start_consuming(Agent *agent)
+{
+    static const char *const topics[] = {"compute", "compute-alt", NULL};
+    RpcServerCallbacks callbacks = {.on_request = dispatcher_on_request, .data = agent->dispatcher};
+
+    agent->server =
+        rpc_server_new(agent->transport, agent->sender, topics, agent->host.name, &callbacks);
+}
+
+Agent *
+agent_start(const AgentSettings *settings, NovaError **err)
+{
+    TransportSettings *transport = transport_settings_from_options(settings->options, err);
+    Agent *agent;
+
+    if (!transport)
+        return NULL;
+    agent = g_new0(Agent, 1);
+    agent->options = settings->options;
+    agent->id_folders = settings->id_folders;
+    agent->transport = transport;
+    agent->failed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    g_mutex_init(&agent->mutex);
+    g_cond_init(&agent->wake);
+    agent->sender = amqp_sender_new(transport);
+    agent->client = rpc_client_new(transport, agent->sender);
+    agent->dispatcher = dispatcher_new(&agent->host, settings->options);
+    fill_host(agent);
+    start_consuming(agent);
+    pthread_create(&agent->start_thread, NULL, start_main, agent);
+    return agent;
+}
+
+int
+agent_failed_fd(Agent *agent)
+{
+    return agent->failed_fd;
+}
+
+void
+agent_reload(Agent *agent)
+{
+    placement_clear_cache(agent->host.placement);
+}
+
+void
+agent_log_state(Agent *agent)
+{
+    g_autofree char *lanes = dispatcher_state(agent->dispatcher);
+
+    LOG_INFO("State: lanes: %s", lanes);
+    LOG_INFO("State: bus: %s, %u messages wait to be sent; requests are %s",
+             amqp_sender_is_connected(agent->sender) ? "connected" : "not connected",
+             amqp_sender_queue_length(agent->sender),
+             rpc_server_is_consuming(agent->server) ? "consumed" : "not consumed");
+    LOG_INFO("State: Open vSwitch's database is %s",
+             ovsdb_is_connected(agent->host.ovsdb) ? "connected" : "not connected");
+}
+
+static void
+host_clear(Host *host)
+{
+    guest_config_free(host->guest_config);
+    resource_tracker_free(host->tracker);
+    instance_events_free(host->events);
+    ovsdb_free(host->ovsdb);
+    image_cache_free(host->image_cache);
+    glance_free(host->glance);
+    neutron_free(host->neutron);
+    placement_free(host->placement);
+    keystone_free(host->keystone);
+    notifier_free(host->notifier);
+    conductor_free(host->conductor);
+    g_free((char *)host->node);
+}
+
+static void
+agent_free(Agent *agent)
+{
+    rpc_server_free(agent->server);
+    periodic_free(agent->periodic);
+    hypervisor_free(agent->host.hypervisor); /* its thread queues work */
+    dispatcher_free(agent->dispatcher);
+    host_clear(&agent->host);
+    rpc_client_free(agent->client);
+    amqp_sender_free(agent->sender);
+    transport_settings_free(agent->transport);
+    service_free(agent->service);
+    node_facts_free(agent->facts);
+    g_free(agent->node_uuid);
+    close(agent->failed_fd);
+    g_mutex_clear(&agent->mutex);
+    g_cond_clear(&agent->wake);
+    g_free(agent);
+}
+
+static void
+stop_start_thread(Agent *agent)
+{
+    g_mutex_lock(&agent->mutex);
+    agent->stop = true;
+    g_cond_signal(&agent->wake);
+    g_mutex_unlock(&agent->mutex);
+}
+
+bool
+agent_stop(Agent *agent, int timeout_ms)
+{
+    bool ended;
+
+    stop_start_thread(agent);
+    rpc_server_stop(agent->server);
+    ended = dispatcher_close(agent->dispatcher, timeout_ms);
+    rpc_client_stop(agent->client); /* wakes whoever waits for an answer */
+    pthread_join(agent->start_thread, NULL);
+    periodic_stop(agent->periodic);
+    service_heartbeat_stop(agent->heartbeat);
+    amqp_sender_stop(agent->sender, LINGER_MS);
+    if (ended)
+        agent_free(agent);
+    return ended;
+}

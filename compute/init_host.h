@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Before the first request is worked on: is this host who the database thinks it is, and what did the
+ * process before us leave unfinished (ComputeManager.init_host)? START thread. */
+
+#include <stdbool.h>
+
+#include "agent/objects/service.h"
+#include "compute/operation.h"
+
+typedef struct HostIdentity {
+    const Host *host;
+    const char *const *folders; /* where compute_id may lie, state_path last */
+    const Service *service;     /* NULL: this host has no record yet */
+} HostIdentity;
+
+/* The node's uuid (caller frees): from the file, from the record of a host that is older than the
+ * file, or a new one. InvalidConfiguration and InvalidNodeConfiguration mean that this process must
+ * not run here: lost identity, another host's name, guests of another database. */
+char *init_host_identify(const HostIdentity *identity, const RequestContext *ctx, NovaError **err);
+
+/* Every instance of the host, by the table in init_host.c: fixed at once, or queued to be finished. */
+bool init_host_recover(Host *host, RequestContext *ctx, const char *node_uuid, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+
+/* What must happen to an instance that is found so. Pure. */
+typedef enum Recovery {
+    RECOVER_PLUG,        /* nothing was under way: see that its ports are plugged */
+    RECOVER_LEAVE,       /* not ours to touch */
+    RECOVER_FAIL_BUILD,  /* ERROR */
+    RECOVER_CLEAR_TASK,
+    RECOVER_CLEAR_TASK_ACTIVE, /* ... and it is ACTIVE */
+    RECOVER_UNPAUSE,
+    RECOVER_DELETE,
+    RECOVER_FINISH_DELETE, /* it is deleted in the database */
+    RECOVER_REBOOT_SOFT,
+    RECOVER_REBOOT_HARD,
+    RECOVER_STOP,
+    RECOVER_START,
+} Recovery;
+Recovery init_host_choose(VmState vm_state, TaskState task_state, PowerState power_state);
