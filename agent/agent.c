@@ -100,7 +100,7 @@ start_identity(Agent *agent, RequestContext *ctx, NovaError **err)
 static bool
 start_instances(Agent *agent, RequestContext *ctx, NovaError **err)
 {
-    return init_host_recover(&agent->host, ctx, agent->node_uuid, err);
+    return init_host_recover(&agent->host, ctx, err);
 }
 
 static bool
@@ -129,6 +129,8 @@ start_resources(Agent *agent, RequestContext *ctx, NovaError **err)
 {
     bool ok = resource_tracker_update(agent->host.tracker, ctx, err);
 
+    if (ok)
+        init_host_fail_unclaimed(&agent->host, ctx, agent->node_uuid);
     dispatcher_release(agent->dispatcher);
     return ok;
 }

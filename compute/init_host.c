@@ -367,34 +367,43 @@ sync_scheduler(Host *host, const RequestContext *ctx, const GPtrArray *instances
         conductor_scheduler_sync(host->conductor, ctx, host->name, uuids);
 }
 
-/* _error_out_instances_whose_build_was_interrupted(): allocated here, but not yet claimed. */
-static void
-fail_unclaimed(Host *host, const RequestContext *ctx, const char *node_uuid, const GPtrArray *ours)
+static json_t *
+list_consumers(Host *host, const RequestContext *ctx, const char *node_uuid, NovaError **err)
 {
-    g_autoptr(NovaError) error = NULL;
     json_auto_t *allocations =
-        placement_fetch_allocations_for_provider(host->placement, ctx, node_uuid, &error);
-    json_auto_t *filters = NULL;
-    g_autoptr(GPtrArray) building = NULL;
+        placement_fetch_allocations_for_provider(host->placement, ctx, node_uuid, err);
     json_t *uuids = json_array();
     const char *consumer;
     json_t *value;
 
-    for (guint i = 0; i < ours->len; i++)
-        json_object_del(allocations, ((const Instance *)ours->pdata[i])->uuid);
     json_object_foreach (allocations, consumer, value)
         json_array_append_new(uuids, json_string(consumer));
-    filters = json_pack("{s:s, s:o}", "vm_state", vm_state_name(VM_STATE_BUILDING), "uuid", uuids);
+    return uuids;
+}
+
+void
+init_host_fail_unclaimed(Host *host, const RequestContext *ctx, const char *node_uuid)
+{
+    g_autoptr(NovaError) error = NULL;
+    json_t *uuids = list_consumers(host, ctx, node_uuid, &error);
+    json_auto_t *filters =
+        json_pack("{s:s, s:o}", "vm_state", vm_state_name(VM_STATE_BUILDING), "uuid", uuids);
+    g_autoptr(GPtrArray) building = NULL;
+
     if (json_array_size(uuids) > 0)
         building = conductor_instances_by_filters(host->conductor, ctx, filters, NULL, &error);
-    for (guint i = 0; building && i < building->len; i++)
-        fail_build(host, ctx, building->pdata[i]);
+    for (guint i = 0; building && i < building->len; i++) {
+        Instance *instance = building->pdata[i];
+
+        if (!instance->host)
+            fail_build(host, ctx, instance);
+    }
     if (error)
         LOG_ERROR("Could not look for instances stuck in BUILDING state: %s", nova_error_details(error));
 }
 
 bool
-init_host_recover(Host *host, RequestContext *ctx, const char *node_uuid, NovaError **err)
+init_host_recover(Host *host, RequestContext *ctx, NovaError **err)
 {
     static const char *const attributes[] = {"info_cache", "metadata", "system_metadata",
                                              "numa_topology", "flavor", NULL};
@@ -409,7 +418,6 @@ init_host_recover(Host *host, RequestContext *ctx, const char *node_uuid, NovaEr
         return false;
     by_uuid = domains_by_uuid(domains);
     sync_scheduler(host, ctx, instances);
-    fail_unclaimed(host, ctx, node_uuid, instances);
     g_ptr_array_set_free_func(instances, NULL); /* each goes to recover() */
     for (guint i = 0; i < instances->len; i++) {
         Instance *instance = instances->pdata[i];

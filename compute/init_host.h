@@ -20,8 +20,11 @@ typedef struct HostIdentity {
 char *init_host_identify(const HostIdentity *identity, const RequestContext *ctx, NovaError **err);
 
 /* Every instance of the host, by the table in init_host.c: fixed at once, or queued to be finished. */
-bool init_host_recover(Host *host, RequestContext *ctx, const char *node_uuid, NovaError **err)
-    G_GNUC_WARN_UNUSED_RESULT;
+bool init_host_recover(Host *host, RequestContext *ctx, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+
+/* _error_out_instances_whose_build_was_interrupted(): those that are allocated to the node, but were
+ * not claimed before the process ended. Failures are logged. */
+void init_host_fail_unclaimed(Host *host, const RequestContext *ctx, const char *node_uuid);
 
 /* What must happen to an instance that is found so. Pure. */
 typedef enum Recovery {
