@@ -81,7 +81,7 @@ start_time() { # PID: field 22 of its stat; the name in field 2 may hold blanks 
 pid_of() { # NAME: its pid, if it still is the process we started
     local pid started
     read -r pid started 2>/dev/null <"$RUN/$1.pid" || return 1
-    [ "$(start_time "$pid")" = "$started" ] && echo "$pid"
+    [ -n "$started" ] && [ "$(start_time "$pid")" = "$started" ] && echo "$pid"
 }
 
 daemon_sum() { # FILE... -- CMD...
@@ -119,12 +119,12 @@ started_now() { # NAME: did this script start it?
 stop() { # NAME [SECONDS]: TERM, then KILL to its process group
     local name=$1 pid i
     if pid=$(pid_of "$name"); then
-        kill -TERM "$pid"
+        kill -TERM "$pid" || true
         for ((i = ${2:-15} * 10; i > 0; i--)); do
             pid_of "$name" >/dev/null || break
             sleep .1
         done
-        pid_of "$name" >/dev/null && kill -KILL -- "-$pid"
+        ! pid_of "$name" >/dev/null || kill -KILL -- "-$pid" || true
     fi
     rm -f "$RUN/$name.pid" "$RUN/$name.sum"
 }
