@@ -154,10 +154,7 @@ guest_shutdown(Guest *guest, NovaError **err)
 static bool
 is_off(Guest *guest)
 {
-    PowerState state = guest_power_state(guest);
-
-    return state == POWER_STATE_SHUTDOWN || state == POWER_STATE_CRASHED ||
-           state == POWER_STATE_NOSTATE;
+    return virDomainIsActive(guest->domain) <= 0; /* a state of SHUTDOWN still has its process */
 }
 
 bool

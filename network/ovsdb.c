@@ -305,8 +305,10 @@ advance(Ovsdb *ovsdb, Request *request, const struct ovsrec_open_vswitch *root, 
     status = ovsdb_idl_txn_commit(request->txn);
     if (status == TXN_INCOMPLETE)
         return false;
-    if (status == TXN_SUCCESS || status == TXN_UNCHANGED) {
+    if (status == TXN_SUCCESS) {
         request->want_cfg = ovsdb_idl_txn_get_increment_new_value(request->txn);
+    } else if (status == TXN_UNCHANGED) {
+        request->want_cfg = root->next_cfg; /* it is so already, perhaps not yet in the switch */
     } else if (status != TXN_TRY_AGAIN) {
         nova_error_set(err, NOVA_ERROR_VIRTUAL_INTERFACE_PLUG_EXCEPTION,
                        "Virtual interface plugin failed: %s: %s",

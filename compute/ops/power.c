@@ -12,8 +12,6 @@
 
 /* Nova asks a guest to shut down again every 10 s until the time-out. */
 #define SHUTDOWN_RETRY_MS 10000
-/* A soft reboot whose guest is still up after this becomes a hard one. */
-#define SOFT_REBOOT_MS 120000
 
 /* image_os_shutdown_timeout, else [DEFAULT]shutdown_timeout. */
 static int
@@ -127,6 +125,8 @@ op_start_instance(Operation *op, NovaError **err)
 static bool
 soft_reboot(Operation *op, bool *ret_done, NovaError **err)
 {
+    int64_t limit_s = op->host->options->libvirt.wait_soft_reboot_seconds;
+    gint64 began = g_get_monotonic_time();
     NovaError *error = NULL;
     g_autoptr(Guest) guest = guest_find(op->host->hypervisor, op->instance->uuid, &error);
 
@@ -140,11 +140,12 @@ soft_reboot(Operation *op, bool *ret_done, NovaError **err)
         nova_error_free(error);
         return true;
     }
-    if (!guest_wait_off(guest, SOFT_REBOOT_MS)) {
+    if (!guest_wait_off(guest, (int)CLAMP(limit_s, 0, G_MAXINT / 1000) * 1000)) {
         LOG_WARNING("Failed to soft reboot instance. Trying hard reboot.");
         return true;
     }
-    LOG_INFO("Instance shutdown successfully after %d seconds.", SOFT_REBOOT_MS / 1000);
+    LOG_INFO("Instance shutdown successfully after %d seconds.",
+             (int)((g_get_monotonic_time() - began) / G_USEC_PER_SEC));
     if (!guest_start(guest, false, err))
         return false;
     *ret_done = true;

@@ -68,6 +68,18 @@ forget_everywhere(Operation *op)
     conductor_scheduler_delete(host->conductor, op->ctx, host->name, uuid);
 }
 
+/* A request that came during the build brought an empty cache. */
+static NetworkInfo *
+known_network(Operation *op, NovaError **err)
+{
+    static const NeutronRefresh all = {.port_id = NULL};
+    g_autoptr(NetworkInfo) cached = step_cached_network(op->instance, err);
+
+    if (!cached || cached->vifs->len > 0)
+        return g_steal_pointer(&cached);
+    return neutron_fetch_instance_nw_info(op->host->neutron, op->ctx, op->instance, &all, err);
+}
+
 static bool
 delete_instance(Operation *op, NovaError **err)
 {
@@ -76,7 +88,7 @@ delete_instance(Operation *op, NovaError **err)
     instance_events_cancel(op->host->events, op->instance->uuid);
     if (!step_load_instance(op->host, op->ctx, op->instance, err))
         return false;
-    network = step_cached_network(op->instance, err);
+    network = known_network(op, err);
     if (!network)
         return false;
     notifier_instance(op->host->notifier, op->ctx, op->instance, "delete", "start", NULL);

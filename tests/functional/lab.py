@@ -92,7 +92,7 @@ class LabTest(unittest.TestCase):
     # ---- servers ----
 
     def nics(self, *names):
-        return [{"uuid": self.networks[name].id} for name in names] or "none"
+        return [name if isinstance(name, dict) else {"uuid": self.networks[name].id} for name in names] or "none"
 
     def request(self, name, image="hlt", flavor="tiny", networks=(), user_data=None, **more):
         """Asks for a server and returns at once."""

@@ -98,7 +98,7 @@ class Boot(LabTest):
 
     def test_console_log_tail(self):
         server = self.create("console")
-        self.wait_console(server, "GUEST", 30)
+        self.wait_console(server, "KILONOVA HLT UP", 30)
         tail = self.compute.get_server_console_output(server.id, length=1)["output"]
         self.assertLessEqual(tail.rstrip("\n").count("\n"), 1)
 
@@ -139,8 +139,7 @@ class Refused(LabTest):
 
     def test_port_that_cannot_be_bound(self):
         network = self.networks["provider"]
-        port = self.cloud.network.create_port(network_id=network.id, binding_vnic_type="direct",
-                                              binding_profile={"physical_network": "nowhere"})
+        port = self.cloud.network.create_port(network_id=network.id, binding_vnic_type="direct")
         self.addCleanup(self.cloud.network.delete_port, port.id)
         server = self.request("unbound", networks=[{"port": port.id}])
         self.wait_status(server, "ERROR", 90)
