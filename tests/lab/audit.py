@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 
@@ -25,7 +26,7 @@ def domains(servers, ports):
 
 def taps(servers, ports):
     known = {f"tap{port.id[:11]}" for port in ports}
-    return [link for link in os.listdir("/sys/class/net") if link.startswith("tap") and link not in known]
+    return [link for _, link in socket.if_nameindex() if link.startswith("tap") and link not in known]
 
 
 def ovs_ports(servers, ports):

@@ -39,9 +39,13 @@ def seed_images(cloud):
 
 
 def seed_flavors(cloud):
-    have = {flavor.name for flavor in cloud.compute.flavors()}
-    for name in FLAVORS.keys() - have:
-        cloud.compute.create_flavor(name=name, vcpus=1, **FLAVORS[name])
+    have = {flavor.name: flavor for flavor in cloud.compute.flavors()}
+    for name, sizes in FLAVORS.items():
+        if name in have:
+            if all(have[name][key] == value for key, value in sizes.items()):
+                continue
+            cloud.compute.delete_flavor(have[name])
+        cloud.compute.create_flavor(name=name, vcpus=1, **sizes)
         print(f"flavor {name}")
 
 
