@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many servers at once, and the audit that says whether anything is left of them."""
 import pathlib
-import subprocess
 import uuid
 
 from lab import LabTest, audit, run, virsh, wait
@@ -83,4 +82,3 @@ class Audit(LabTest):
 
     def test_clean_host_is_clean(self):
         self.assert_nothing_left()
-        self.assertEqual(subprocess.run(["true"]).returncode, 0)
