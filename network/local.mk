@@ -21,3 +21,4 @@ tests_unit_test_neutron_SOURCES = tests/unit/test_neutron.c $(fake_http)
 libkilonova_a_SOURCES += network/vif_plan.c network/vif_plan.h network/vif_plug.c network/vif_plug.h
 fuzz_programs += tests/fuzz/fuzz_rest
 tests_fuzz_fuzz_rest_SOURCES = tests/fuzz/fuzz_rest.c tests/fuzz/replay.c
+unit_tests += tests/unit/test_vif_plan

@@ -113,19 +113,19 @@ class Bench:
     def start(self, agent):
         """(exec to consuming, exec to service up) in seconds: a call waits in the queue for the first consumer."""
         before = self.service()
-        began = time.monotonic()
         process = subprocess.Popen([str(LAB / "agent"), agent, "start", HOST], stdout=subprocess.DEVNULL)
         client = rpc.get_client(oslo_messaging.Target(topic="compute", server=HOST, namespace="baseapi", version="1.0"))
         client.prepare(timeout=60).call(self.ctxt, "ping", arg="x")
-        consuming = time.monotonic() - began
+        consuming = time.clock_gettime(time.CLOCK_BOOTTIME)
         while True:
             now = self.service()
             if now and now.state == "up" and (not before or now.updated_at != before.updated_at):
                 break
             time.sleep(0.05)
-        up = time.monotonic() - began
+        up = time.clock_gettime(time.CLOCK_BOOTTIME)
         process.wait()
-        return consuming, up
+        executed = int(stat_fields(Processes(agent).main)[19]) / TICKS
+        return consuming - executed, up - executed
 
     def idle_cpu(self, processes, seconds=60):
         before = processes.cpu()
@@ -164,7 +164,8 @@ class Bench:
         figures = {}
         for other in AGENTS:
             lab("agent", other, "stop", HOST)
-        lab("agent", agent, "start", HOST)  # the host is known to the cell, the image is not cached twice
+        self.start(agent)
+        time.sleep(5)  # the host is known to the cell and to Placement, and the image is in the cache
         self.delete(self.create(1, True))
         starts = []
         for _ in range(3):
