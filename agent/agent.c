@@ -2,6 +2,7 @@
 #define LOG_NAME "kilonova.agent"
 #include "agent/agent.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -215,6 +216,7 @@ start_main(void *user)
     agent->periodic = periodic_start(&agent->host, agent->dispatcher);
     LOG_INFO("Compute service of host %s is up, node %s", agent->host.name, agent->node_uuid);
     sd_notify(0, "STATUS=Running");
+    malloc_trim(0); /* the start needed more than what follows */
     return NULL;
 }
 

@@ -2,6 +2,7 @@
 #define LOG_NAME "kilonova"
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -214,6 +215,9 @@ log_warnings(const GPtrArray *warnings)
 
 /* ---- running ---- */
 
+/* Threads wait most of the time: a heap for each would only cost memory. */
+#define N_HEAPS 2
+
 typedef struct Daemon {
     Options *options;
     const CommandLine *line;
@@ -350,6 +354,7 @@ main(int argc, char **argv)
     CommandLine line = {0};
     int status = EXIT_SUCCESS;
 
+    mallopt(M_ARENA_MAX, N_HEAPS);
     read_command_line(&line, argc, argv);
     switch (line.mode) {
     case MODE_VERSION:

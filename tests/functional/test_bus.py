@@ -52,7 +52,7 @@ class Bus(LabTest):
 
     def test_wrong_password(self):
         self.restart(f"DEFAULT.transport_url={URL.replace('openstack:lab', 'late:secret-of-late')}")
-        self.log.wait("203.0.113." if "203.0.113." in URL else URL.split("@")[1].split(":")[0], "ACCESS_REFUSED")
+        self.log.wait(URL.split("@")[1].split(":")[0], "ACCESS_REFUSED")
         self.assertNotIn("secret-of-late", self.log.text())
         self.addCleanup(rabbitmqctl, "delete_user", "late")
         rabbitmqctl("add_user", "late", "secret-of-late")

@@ -10,7 +10,7 @@ LAB_BRIDGE=knlab0                               # ... on a veth into this bridge
 LAB_PHYS_BRIDGE=knphys0                         # physnet1 outside Open vSwitch, for other hosts and for us
 lab_addresses() {                               # the prefixes are of /24, see choose_prefixes
     read -r LAB_PREFIX LAB_PHYS_PREFIX 2>/dev/null <"$LAB_DIR/prefixes" ||
-        LAB_PREFIX=203.0.113 LAB_PHYS_PREFIX=198.51.100
+        LAB_PREFIX=10.213.113 LAB_PHYS_PREFIX=10.213.114
     LAB_ADDR=$LAB_PREFIX.10                     # the control plane's one address
     LAB_HOST_ADDR=$LAB_PREFIX.1                 # the machine's address beside it
     LAB_PHYS_ADDR=$LAB_PHYS_PREFIX.1            # the machine's address on physnet1

@@ -8,13 +8,24 @@ has_link() {
     ip link show "$1" >/dev/null 2>&1
 }
 
-# The first pair of prefixes that no interface but ours has.  Addresses are in the catalog and in Nova's
-# cells: where they must change, the data base starts anew.
+# Addresses that the lab must not hide: the machine's own, and those of what it installs from.
+foreign_addresses() {
+    local host
+    ip -4 -br addr | grep -Ev "^($LAB_BRIDGE|$LAB_PHYS_BRIDGE) "
+    for host in $(grep -rhoE 'https?://[^/ ]+' /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null |
+        sed 's,.*//,,; s,:.*,,' | sort -u); do
+        getent ahostsv4 "$host" | sed 's/^/ /'
+    done
+    sed -n 's/^nameserver/ /p' /etc/resolv.conf
+}
+
+# The first pair of prefixes that nobody else has.  Addresses are in the catalog and in Nova's cells: where
+# they must change, the data base starts anew.
 choose_prefixes() {
     local pair one theirs
-    theirs=$(ip -4 -br addr | grep -Ev "^($LAB_BRIDGE|$LAB_PHYS_BRIDGE) ")
-    for pair in "$LAB_PREFIX $LAB_PHYS_PREFIX" '203.0.113 198.51.100' '198.18.113 198.18.114' \
-        '172.31.113 172.31.114' '10.213.113 10.213.114'; do
+    theirs=$(foreign_addresses)
+    for pair in "$LAB_PREFIX $LAB_PHYS_PREFIX" '10.213.113 10.213.114' '172.31.113 172.31.114' \
+        '198.18.113 198.18.114'; do
         for one in $pair; do
             grep -qF " $one." <<<"$theirs" && continue 2
         done
