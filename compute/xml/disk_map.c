@@ -127,7 +127,7 @@ bus_for_type(const Naming *naming, const char *type, const char **ret_bus, NovaE
 {
     g_autofree char *property = g_strconcat("hw_", type, "_bus", NULL);
     const char *bus = request_image(&naming->request, property);
-    bool valid;
+    bool valid = false;
 
     if (bus && !is_valid_bus(naming->in->options, bus, &valid, err))
         return false;
@@ -257,7 +257,7 @@ bus_of_device(const Naming *naming, const BlockDevice *device, const char *fallb
               const char *name, const char *type, const char **ret_bus, NovaError **err)
 {
     const char *bus = device->disk_bus && *device->disk_bus ? device->disk_bus : fallback;
-    bool valid;
+    bool valid = false;
 
     if (!is_valid_bus(naming->in->options, bus, &valid, err))
         return false;
@@ -275,7 +275,7 @@ entry_of_device(const Naming *naming, const DiskMap *map, const BlockDevice *dev
 {
     const char *name = strip_dev(device->device_name);
     const char *type = is_one_of(device->device_type, device_types) ? device->device_type : "disk";
-    const char *bus;
+    const char *bus = NULL;
     DiskEntry *entry;
     g_autofree char *chosen = NULL;
 
@@ -533,7 +533,7 @@ put_stable_rescue(const Naming *naming, NovaError **err)
 {
     Naming rescue = *naming;
     const char *type, *bus;
-    bool valid;
+    bool valid = false;
 
     if (!put_all(naming, err))
         return false;

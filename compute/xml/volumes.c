@@ -195,7 +195,7 @@ static bool
 source_quobyte(Volume *volume, GuestDisk *disk, NovaError **err)
 {
     const char *base = volume->build->options->libvirt.quobyte_mount_point_base;
-    const char *exported, *name;
+    const char *exported = NULL, *name = NULL;
     g_autofree char *hash = NULL;
 
     if (!need_string(volume->data, "export", &exported, err) ||
