@@ -255,8 +255,8 @@ log_write(LogLevel level, const char *name, const char *format, ...)
 /* oslo_utils.strutils.mask_password's keys, in the shapes that our own texts have: JSON members,
  * key=value, headers and URLs. */
 static const char *const mask_patterns[] = {
-    "(\"[A-Za-z_]*(?:pass|password|token|secret|auth_key|admin_pass|secret_uuid|private_key|"
-    "encryption_key_id|chap_secret)\"\\s*:\\s*\")(?:[^\"\\\\]|\\\\.)*(\")",
+    ("(\"[A-Za-z_]*(?:pass|password|token|secret|auth_key|admin_pass|secret_uuid|private_key|"
+     "encryption_key_id|chap_secret)\"\\s*:\\s*\")(?:[^\"\\\\]|\\\\.)*(\")"),
     "((?:X-Auth-Token|X-Service-Token|X-Subject-Token|Authorization)\\s*:\\s*)[^\\s,]+()",
     "((?:password|auth_password|secret|token)\\s*=\\s*)[^\\s,;&]+()",
     "([a-z+]+://[^:/\\s@]*:)[^@\\s/]*(@)",
