@@ -234,7 +234,6 @@ static const char *
 append_conversion(GString *name, const char *at, const Instance *instance)
 {
     g_autofree char *key = NULL;
-    g_autofree char *format = NULL;
     size_t flags;
 
     if (*at == '(') {
