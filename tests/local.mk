@@ -14,7 +14,13 @@ AM_TESTS_ENVIRONMENT = \
 	top_srcdir='$(abs_top_srcdir)'; export top_srcdir; \
 	G_SLICE=always-malloc; export G_SLICE;
 
+# The message bus' other side in tests/functional/test_rpc.py: made by tests/functional/run.
+EXTRA_PROGRAMS += tests/functional/rpc_echo
+tests_functional_rpc_echo_SOURCES = tests/functional/rpc_echo.c
+CLEANFILES += $(EXTRA_PROGRAMS)
+
 EXTRA_DIST += tests/unit/layers tests/unit/data tests/fuzz/corpus tests/unit/cmocka_all.h tests/build \
 	tests/lint tests/bench tests/demo tests/lab tests/functional/run tests/functional/lab.py \
 	tests/functional/runner.py tests/functional/test_agent.py tests/functional/test_boot.py \
-	tests/functional/test_bus.py tests/functional/test_hostile.py tests/functional/test_scale.py
+	tests/functional/test_bus.py tests/functional/test_hostile.py tests/functional/test_rpc.py \
+	tests/functional/test_scale.py

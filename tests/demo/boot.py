@@ -110,6 +110,16 @@ def show(cloud, server):
                                          "Status", "-c", "Networks", "-c", "Host"))
 
 
+def explain(cloud, server):
+    """What a failure is seen from: the guest's console and the port's state."""
+    try:
+        for port in cloud.network.ports(device_id=server.id):
+            say(f"port {port.id}: {port.status}, {port.binding_vif_type}, {port.fixed_ips}")
+        show(cloud, server)
+    except openstack.exceptions.SDKException as error:
+        say(f"no more is known: {error}")
+
+
 def demonstrate(cloud, folder, keep):
     token = secrets.token_hex(16)
     key = make_key(folder)
@@ -140,6 +150,9 @@ def demonstrate(cloud, folder, keep):
                 f"    ssh -i {key} root@{address}\n    virsh -c {LIBVIRT} list\n"
                 f"    ./demo --down    stops everything")
             return
+    except Failed:
+        explain(cloud, server)
+        raise
     finally:
         if not keep:
             cloud.compute.delete_server(server.id, ignore_missing=True)

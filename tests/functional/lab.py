@@ -172,7 +172,10 @@ class LabTest(unittest.TestCase):
                          "-o", "LogLevel=ERROR", "-o", "BatchMode=yes", "-o", "ConnectTimeout=3", f"root@{address}",
                          command, check=False)
             return (result.stdout,) if result.returncode == 0 else None
-        return wait(seconds, f"ssh to {address}", attempt)[0]
+        try:
+            return wait(seconds, f"ssh to {address}", attempt)[0]
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n" + "\n".join(map(self.console, self.servers))) from None
 
     def address(self, server, network="provider"):
         return self.get(server).addresses[network][0]["addr"]

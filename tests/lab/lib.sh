@@ -60,11 +60,11 @@ lab_begin() { # for scripts that change the lab: as root, one at a time
     after_reboot
 }
 
-after_reboot() { # start times count from the boot: older pid files mean nothing, nor do Open vSwitch's ports
+after_reboot() { # start times count from the boot: older pid files mean nothing
     local boot
     boot=$(cat /proc/sys/kernel/random/boot_id)
     [ "$boot" = "$(cat "$RUN/boot_id" 2>/dev/null)" ] && return 0
-    rm -rf "${RUN:?}"/*.pid "$RUN"/*.sum "$STATE/ovs.db"
+    rm -rf "${RUN:?}"/*.pid "$RUN"/*.sum
     echo "$boot" >"$RUN/boot_id"
 }
 
@@ -134,6 +134,29 @@ daemons() { # names of all that have a pid file
     for file in "$RUN"/*.pid; do
         [ -e "$file" ] && basename "$file" .pid
     done
+}
+
+remove_namespace() { # NAME: with all that runs in it
+    [ -e "/run/netns/$1" ] || return 0
+    ip netns pids "$1" | xargs -r kill -KILL 2>/dev/null || true
+    ip netns del "$1"
+}
+
+# All that a dead ovs-vswitchd left, and what was plugged into it: its internal ports outlive it as devices of
+# nobody, which Neutron's DHCP agent would take for its own.
+forget_switch() {
+    local one ports='["Open_vSwitch",{"op":"select","table":"Interface","where":[["type","==","internal"]],"columns":["name"]}]'
+    for one in neutron-ovs-agent neutron-dhcp-agent ovsdb-server; do
+        stop "$one"
+    done
+    for one in "$STATE"/neutron/dhcp/*/; do
+        remove_namespace "qdhcp-$(basename "$one")"
+    done
+    [ -s "$STATE/ovs.db" ] || return 0
+    for one in $(ovsdb-tool query "$STATE/ovs.db" "$ports" | grep -oP '"name":"\K[^"]*') ovs-netdev; do
+        ip link del "$one" 2>/dev/null || true
+    done
+    rm -f "$STATE/ovs.db"
 }
 
 wait_for() { # SECONDS NAME CMD...: until CMD succeeds; gives up at once when the daemon NAME died

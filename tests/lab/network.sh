@@ -89,6 +89,7 @@ vsctl() {
 
 start_open_vswitch() {
     mkdir -p "$LAB_OVS_RUN"
+    pid_of ovs-vswitchd >/dev/null || forget_switch
     [ -s "$STATE/ovs.db" ] ||
         ovsdb-tool create "$STATE/ovs.db" /usr/share/openvswitch/vswitch.ovsschema
     start ovsdb-server -- env "OVS_RUNDIR=$LAB_OVS_RUN" ovsdb-server "$STATE/ovs.db" \
@@ -112,7 +113,6 @@ start_open_vswitch() {
 start_neutron_agents() {
     local common=(--config-file "$ETC/neutron/neutron.conf" --config-file "$ETC/neutron/host.ini")
     local files=("$ETC/neutron/neutron.conf" "$ETC/neutron/host.ini" "$LAB_VENV/lock")
-    started_now ovs-vswitchd && stop neutron-ovs-agent && stop neutron-dhcp-agent
     start neutron-ovs-agent "${files[@]}" "$ETC/neutron/ovs_agent.ini" -- env "OVS_RUNDIR=$LAB_OVS_RUN" \
         "$CP/neutron-openvswitch-agent" "${common[@]}" --config-file "$ETC/neutron/ovs_agent.ini"
     start neutron-dhcp-agent "${files[@]}" "$ETC/neutron/dhcp_agent.ini" -- env \
