@@ -117,12 +117,12 @@ class Refused(LabTest):
         self.delete(server)
         self.assert_nothing_left()
 
-    def image(self, name, data, disk_format):
+    def image(self, name, data, disk_format, container_format="bare"):
         with tempfile.NamedTemporaryFile() as file:
             file.write(data)
             file.flush()
             image = self.cloud.create_image(name, filename=file.name, disk_format=disk_format,
-                                            container_format="bare", wait=True)
+                                            container_format=container_format, wait=True)
         self.addCleanup(self.cloud.image.delete_image, image.id)
         self.images[name] = image
 
@@ -134,7 +134,8 @@ class Refused(LabTest):
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "backed.qcow2"
             run("qemu-img", "create", "-q", "-f", "qcow2", "-u", "-b", "/etc/passwd", "-F", "raw", path, "1M")
-            self.image("backed", path.read_bytes(), "raw")  # Glance itself would refuse it as qcow2
+            # Glance would refuse it, but it looks only into "bare" images.
+            self.image("backed", path.read_bytes(), "qcow2", container_format="ovf")
         self.assert_error(self.request("backed", image="backed"), "mage")
 
     def test_port_that_cannot_be_bound(self):
