@@ -9,6 +9,7 @@
 
 #include "agent/base/json.h"
 #include "agent/base/nova_error.h"
+#include "agent/json_lines.h"
 #include "agent/objects/image_meta.h"
 #include "agent/objects/instance.h"
 #include "agent/objects/network_info.h"
@@ -420,8 +421,6 @@ hand_out_port(void *user, const char *host, int *ret_port, NovaError **err)
 static bool
 read_case(XmlCases *cases, XmlCase *one, NovaError **err)
 {
-    if (!json_is_object(one->json))
-        return nova_error_set(err, NOVA_ERROR_TYPE_ERROR, "a case must be an object");
     if (!read_options(one, err) || !read_host_capabilities(cases, one, err) ||
         !read_domain_capabilities(cases, one, err) || !read_objects(one, err))
         return false;
@@ -451,120 +450,30 @@ make_xml(XmlCase *one, NovaError **err)
     return domain_xml_make(&one->input, NULL, err);
 }
 
-static json_t *
-answer_case(XmlCases *cases, const json_t *json)
+static bool
+answer_case(void *user, const json_t *json, json_t *answer, NovaError **err)
 {
     g_auto(XmlCase) one = {.json = json};
-    g_autoptr(NovaError) err = NULL;
     g_autofree char *xml = NULL;
-    json_t *answer = json_object();
-    json_t *id = json_object_get(json, "id");
 
-    json_object_set_new(answer, "id", id ? json_incref(id) : json_null());
-    if (read_case(cases, &one, &err))
-        xml = make_xml(&one, &err);
-    if (xml) {
-        json_set_string(answer, "xml", xml);
-    } else {
-        json_set_string(answer, "error", nova_error_class(err));
-        json_set_string(answer, "message", nova_error_message(err));
-    }
-    return answer;
-}
-
-/* ---- lines ---- */
-
-/* The end of the string that starts at 'quote', or NULL. */
-static const char *
-skip_string(const char *quote, const char *end)
-{
-    for (const char *p = quote + 1; p < end; p++) {
-        if (*p == '\\')
-            p++;
-        else if (*p == '"')
-            return p + 1;
-    }
-    return NULL;
-}
-
-static json_t *
-read_value(const char *p, const char *end)
-{
-    while (p < end && g_ascii_isspace(*p))
-        p++;
-    if (p >= end || *p != ':')
-        return NULL;
-    return json_loadb(p + 1, (size_t)(end - p - 1),
-                      JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK, NULL);
-}
-
-/* The id of a line that jansson refuses for one number beyond 64 bits. New reference or NULL. */
-static json_t *
-salvage_id(const char *line, size_t length)
-{
-    const char *end = line + length;
-    int depth = 0;
-
-    for (const char *p = line; p && p < end;) {
-        if (*p == '"') {
-            const char *after = skip_string(p, end);
-
-            if (depth == 1 && after && after - p == 4 && !strncmp(p, "\"id\"", 4)) {
-                json_t *id = read_value(after, end);
-
-                if (id)
-                    return id;
-            }
-            p = after;
-            continue;
-        }
-        depth += (*p == '{' || *p == '[') - (*p == '}' || *p == ']');
-        p++;
-    }
-    return NULL;
-}
-
-static json_t *
-answer_unreadable(const char *line, size_t length, const json_error_t *error)
-{
-    json_t *id = NULL;
-
-    if (json_error_code(error) == json_error_numeric_overflow)
-        id = salvage_id(line, length);
-    return json_pack("{s:o, s:s, s:s%}", "id", id ? id : json_null(), "error", "ValueError",
-                     "message", error->text, strnlen(error->text, sizeof(error->text)));
+    if (read_case(user, &one, err))
+        xml = make_xml(&one, err);
+    if (!xml)
+        return false;
+    json_set_string(answer, "xml", xml);
+    return true;
 }
 
 char *
 xml_cases_answer(XmlCases *cases, const char *line, size_t length)
 {
-    json_error_t error;
-    json_auto_t *json = json_loadb(line, length, JSON_DECODE_ANY, &error);
-    json_auto_t *answer = json ? answer_case(cases, json)
-                               : answer_unreadable(line, length, &error);
-
-    return answer ? json_to_text(answer) : g_strdup("{\"id\":null,\"error\":\"ValueError\"}");
+    return json_lines_answer(line, length, answer_case, cases);
 }
 
 int
 xml_command(FILE *in, FILE *out)
 {
     g_autoptr(XmlCases) cases = xml_cases_new();
-    char *line = NULL;
-    size_t size = 0;
-    ssize_t length;
 
-    while ((length = getline(&line, &size, in)) >= 0) {
-        g_autofree char *answer = NULL;
-
-        if (length > 0 && line[length - 1] == '\n')
-            length--;
-        if (length == 0)
-            continue;
-        answer = xml_cases_answer(cases, line, (size_t)length);
-        if (fprintf(out, "%s\n", answer) < 0)
-            break;
-    }
-    free(line);
-    return ferror(in) || ferror(out) || fflush(out) != 0 ? 1 : 0;
+    return json_lines_run(in, out, answer_case, cases);
 }

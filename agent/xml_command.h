@@ -2,10 +2,9 @@
 #pragma once
 /* `kilonovactl xml`: the domain XML that a request would give, before it runs.
  *
- * One JSON case a line in; one line {"id", "xml"} or {"id", "error", "message"} out, in the same
- * order; "error" is the class of Nova's exception. A case says in JSON what the agent would take
- * from nova.conf, the host and the control plane. A line that is not JSON is answered with the id
- * null; when only a number is too big for us, with its own id. */
+ * JSON lines (json_lines.h): {"id", "xml"} or {"id", "error", "message"}; "error" is the class of
+ * Nova's exception. A case says in JSON what the agent would take from nova.conf, the host and the
+ * control plane. */
 
 #include <glib.h>
 #include <stddef.h>

@@ -35,6 +35,7 @@ libkilonova_a_SOURCES += \
 	compute/xml/volumes.c \
 	compute/xml/xml_builder.c compute/xml/xml_builder.h \
 	compute/xml/domain_build.h \
+	agent/json_lines.c agent/json_lines.h \
 	agent/xml_command.c agent/xml_command.h
 
 # The hypervisor, the resource tracker and the operations.
