@@ -175,6 +175,21 @@ log_failure(const Method *method, const NovaError *error)
            nova_error_class(error), nova_error_details(error));
 }
 
+/* The handler and the notifications around it; nothing is said of an end that did not come. */
+static bool
+handle(const Method *method, Operation *op, NovaError **err)
+{
+    if (method->notification)
+        notifier_instance(op->host->notifier, op->ctx, op->instance, method->notification, "start",
+                          NULL);
+    if (!method->handler(op, err))
+        return false;
+    if (method->notification)
+        notifier_instance(op->host->notifier, op->ctx, op->instance, method->notification, "end",
+                          NULL);
+    return true;
+}
+
 /* The handler inside of what Nova's decorators do, from the innermost out. */
 static bool
 carry_out(const Method *method, Operation *op, NovaError **err)
@@ -187,7 +202,7 @@ carry_out(const Method *method, Operation *op, NovaError **err)
     if (method->flags & EVENT)
         ok = start_event(op, event, &error);
     if (ok) {
-        ok = method->handler(op, &error);
+        ok = handle(method, op, &error);
         if (!ok && (method->flags & FAULT))
             record_fault(op, error);
         if (method->flags & EVENT)

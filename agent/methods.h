@@ -32,6 +32,9 @@ typedef struct Method {
     MethodLane lane;
     unsigned flags;
     const char *event;    /* name of the action event; NULL: compute_<name> */
+    /* Sent as .start before and .end after the handler ("pause": instance.pause.start); NULL: none,
+     * or not that simple: the handler sends its own. */
+    const char *notification;
     const char *required; /* arguments, separated by blanks */
     const char *optional;
 } Method;

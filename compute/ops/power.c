@@ -78,15 +78,11 @@ op_stop_instance(Operation *op, NovaError **err)
         return false;
     if (is_off(step_power_state(op->host, instance)))
         expected |= EXPECT(NONE);
-    notifier_instance(op->host->notifier, op->ctx, instance, "power_off", "start", NULL);
     if (!power_off(op, clean, err))
         return false;
     step_set_power_state(instance, step_power_state(op->host, instance));
     step_set_states(instance, VM_STATE_STOPPED, TASK_STATE_NONE);
-    if (!conductor_save_instance(op->host->conductor, op->ctx, instance, expected, err))
-        return false;
-    notifier_instance(op->host->notifier, op->ctx, instance, "power_off", "end", NULL);
-    return true;
+    return conductor_save_instance(op->host->conductor, op->ctx, instance, expected, err);
 }
 
 /* A guest made anew from the record: what every start and every hard reboot is. */
@@ -108,15 +104,11 @@ op_start_instance(Operation *op, NovaError **err)
 
     if (!step_load_instance(op->host, op->ctx, instance, err))
         return false;
-    notifier_instance(op->host->notifier, op->ctx, instance, "power_on", "start", NULL);
     if (!hard_start(op, err))
         return false;
     step_set_power_state(instance, step_power_state(op->host, instance));
     step_set_states(instance, VM_STATE_ACTIVE, TASK_STATE_NONE);
-    if (!conductor_save_instance(op->host->conductor, op->ctx, instance, EXPECT(POWERING_ON), err))
-        return false;
-    notifier_instance(op->host->notifier, op->ctx, instance, "power_on", "end", NULL);
-    return true;
+    return conductor_save_instance(op->host->conductor, op->ctx, instance, EXPECT(POWERING_ON), err);
 }
 
 /* ---- reboot ---- */
