@@ -50,6 +50,7 @@ typedef struct Instance {
     NullableInt vcpus;
     NullableInt root_gb;
     NullableInt ephemeral_gb;
+    NullableInt instance_type_id;
     char *ephemeral_key_uuid;
     char *host;
     char *node;
@@ -76,7 +77,6 @@ typedef struct Instance {
     bool auto_disk_config;
     NullableInt progress;
     bool shutdown_terminate;
-    bool disable_terminate;
     char *cell_name;
     GHashTable *metadata;
     GHashTable *system_metadata;
@@ -86,7 +86,10 @@ typedef struct Instance {
     InstancePCIRequests *pci_requests;
     json_t *device_metadata;
     Flavor *flavor;
+    Flavor *old_flavor; /* of a resize: flavor before, until it is confirmed or reverted */
+    Flavor *new_flavor;
     json_t *migration_context;
+    json_t *resources;
     GPtrArray *keypairs; /* of KeyPair */
     json_t *trusted_certs;
     bool hidden;

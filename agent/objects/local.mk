@@ -7,6 +7,7 @@ libkilonova_a_SOURCES += \
 	agent/objects/instance.c agent/objects/instance.h \
 	agent/objects/keypair.c agent/objects/keypair.h \
 	agent/objects/migration.c agent/objects/migration.h \
+	agent/objects/migration_context.c agent/objects/migration_context.h \
 	agent/objects/network_info.c agent/objects/network_info.h \
 	agent/objects/network_request.c agent/objects/network_request.h \
 	agent/objects/numa_topology.c agent/objects/numa_topology.h \
@@ -15,3 +16,4 @@ libkilonova_a_SOURCES += \
 	agent/objects/states.c agent/objects/states.h \
 	agent/objects/versioned_object.c agent/objects/versioned_object.h \
 	agent/objects/virtual_interface.c agent/objects/virtual_interface.h
+unit_tests += tests/unit/test_migration_context

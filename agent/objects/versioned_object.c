@@ -436,23 +436,39 @@ is_nested(FieldKind kind)
     return kind == FIELD_OBJECT || kind == FIELD_LIST || kind == FIELD_OBJECT_LIST;
 }
 
-/* Items added to or taken from a list, or an object set, cleared or exchanged. */
+/* Equal in all but which of their fields are marked as changed. */
 static bool
-is_other_nested(const json_t *kept, const json_t *value)
+is_same_object(const json_t *a, const json_t *b)
 {
-    const json_t *kept_list = json_is_array(kept) ? kept : json_path(kept, KEY_DATA, "objects", NULL);
-    const json_t *list = json_is_array(value) ? value : json_path(value, KEY_DATA, "objects", NULL);
+    size_t n_a = 0, n_b = 0, i;
+    const char *key;
+    json_t *item;
 
-    if (!kept || json_is_null(kept) != json_is_null(value))
+    if (json_is_array(a) && json_array_size(a) == json_array_size(b)) {
+        json_array_foreach (a, i, item)
+            if (!is_same_object(item, json_array_get(b, i)))
+                return false;
         return true;
-    return json_array_size(kept_list) != json_array_size(list);
+    }
+    if (!json_is_object(a) || !json_is_object(b))
+        return is_same(a, b);
+    json_object_foreach ((json_t *)b, key, item)
+        n_b += strcmp(key, KEY_CHANGES) != 0;
+    json_object_foreach ((json_t *)a, key, item) {
+        if (strcmp(key, KEY_CHANGES) == 0)
+            continue;
+        n_a++;
+        if (!is_same_object(item, json_object_get(b, key)))
+            return false;
+    }
+    return n_a == n_b;
 }
 
 static bool
 is_changed(const void *object, const ObjectField *field, const json_t *kept, const json_t *value)
 {
     if (is_nested(field->kind))
-        return is_other_nested(kept, value) || has_nested_changes(object, field);
+        return !kept || !is_same_object(kept, value) || has_nested_changes(object, field);
     return !kept || !is_same(kept, value);
 }
 
@@ -555,6 +571,12 @@ object_load_fields(void *object, const json_t *fields, NovaError **err)
         base->kept = json_object();
     json_object_update(base->kept, (json_t *)fields);
     return true;
+}
+
+bool
+object_assign_fields(void *object, const json_t *fields, NovaError **err)
+{
+    return decode_data(object, fields, err);
 }
 
 void

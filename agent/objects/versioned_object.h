@@ -86,6 +86,11 @@ bool object_apply_updates(void *object, const json_t *updates, NovaError **err)
 bool object_load_fields(void *object, const json_t *fields, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
 
+/* Assigns fields from their primitives, as code assigns members: what differs from the database is
+ * a change. ValueError leaves the rest unassigned. */
+bool object_assign_fields(void *object, const json_t *fields, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+
 /* This field, as the struct has it, is what the database has. */
 void object_keep_field(void *object, const char *name);
 
