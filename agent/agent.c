@@ -272,6 +272,7 @@ fill_host(Agent *agent)
     host->options = options;
     host->name = options->default_group.host;
     host->conductor = conductor_new(agent->client);
+    host->peers = peers_new(agent->client, host->conductor);
     host->notifier = notifier_new(agent->client, options);
     host->keystone = keystone_new();
     host->placement = placement_new(host->keystone, options);
@@ -361,6 +362,7 @@ host_clear(Host *host)
     placement_free(host->placement);
     keystone_free(host->keystone);
     notifier_free(host->notifier);
+    peers_free(host->peers);
     conductor_free(host->conductor);
     g_free((char *)host->node);
 }

@@ -10,6 +10,7 @@
 #include "agent/base/request_context.h"
 #include "agent/control/conductor.h"
 #include "agent/control/notifier.h"
+#include "agent/control/peers.h"
 #include "agent/control/placement.h"
 #include "agent/objects/instance.h"
 #include "compute/hypervisor.h"
@@ -30,6 +31,7 @@ typedef struct Host {
     const char *name;       /* [DEFAULT]host: the service's */
     const char *node;       /* hypervisor_hostname: the node's */
     Conductor *conductor;
+    Peers *peers;
     Notifier *notifier;
     Placement *placement;
     Neutron *neutron;

@@ -693,6 +693,17 @@ conductor_build_instances(Conductor *conductor, const RequestContext *ctx, json_
     return rpc_cast(conductor->client, ctx, &task_target, "build_instances", args, err);
 }
 
+bool
+conductor_migrate_server(Conductor *conductor, const RequestContext *ctx, json_t *args,
+                         int timeout_s, int monitor_s, NovaError **err)
+{
+    static const RpcTarget target = {"conductor", NULL, "compute_task", "1.20"};
+    json_auto_t *answer =
+        rpc_call(conductor->client, ctx, &target, "migrate_server", args, timeout_s, monitor_s, err);
+
+    return answer != NULL;
+}
+
 static void
 fanout(Conductor *conductor, const RequestContext *ctx, const char *method, json_t *args)
 {

@@ -156,6 +156,10 @@ char *conductor_console_authorize(Conductor *conductor, const RequestContext *ct
 /* compute_task.build_instances: gives the server back for another host. 'args' is borrowed. */
 bool conductor_build_instances(Conductor *conductor, const RequestContext *ctx, json_t *args,
                                NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+/* compute_task.migrate_server: another host for a resize, or a failure. 'args' is borrowed. */
+bool conductor_migrate_server(Conductor *conductor, const RequestContext *ctx, json_t *args,
+                              int timeout_s, int monitor_s, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
 /* Fanouts to the schedulers' instance cache; failures are logged. */
 void conductor_scheduler_update(Conductor *conductor, const RequestContext *ctx, const char *host,
                                 Instance *instance);

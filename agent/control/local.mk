@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 libkilonova_a_SOURCES += \
 	agent/control/conductor.c agent/control/conductor.h \
+	agent/control/conductor_moves.c agent/control/conductor_moves.h \
+	agent/control/peers.c agent/control/peers.h \
 	agent/control/notifier.c agent/control/notifier.h \
 	agent/control/keystone.c agent/control/keystone.h \
 	agent/control/placement.c agent/control/placement.h agent/control/placement_private.h \
