@@ -8,6 +8,7 @@
 #include "agent/base/json.h"
 #include "agent/base/lane.h"
 #include "agent/base/log.h"
+#include "agent/control/conductor_moves.h"
 #include "agent/rpc/rpc_server.h"
 #include "compute/resource_tracker.h"
 
@@ -22,8 +23,8 @@ struct Dispatcher {
 };
 
 static const char *const lane_names[N_LANES] = {
-    [LANE_URGENT] = "urgent", [LANE_PEER] = "peer",         [LANE_DEFAULT] = "default",
-    [LANE_BUILD] = "build",   [LANE_SNAPSHOT] = "snapshot", [LANE_MIGRATE] = "migrate",
+    [LANE_URGENT] = "urgent",     [LANE_PEER] = "peer",       [LANE_DEFAULT] = "default", [LANE_LONG] = "long",
+    [LANE_BUILD] = "build",       [LANE_SNAPSHOT] = "snapshot", [LANE_MIGRATE] = "migrate",
 };
 
 /* A limit of 0 means as many as the executor has. */
@@ -149,6 +150,25 @@ revert_task(Operation *op, const NovaError *error)
                     nova_error_details(failure));
 }
 
+/* errors_out_migration */
+static void
+fail_migration(Operation *op)
+{
+    const json_t *primitive = json_object_get(op->args, "migration");
+    g_autoptr(NovaError) failure = NULL;
+    g_autoptr(Migration) migration = NULL;
+
+    if (!primitive || json_is_null(primitive))
+        return;
+    migration = migration_from_json(primitive, &failure);
+    if (migration) {
+        OBJECT_SET_STRING(migration, status, "error");
+        if (conductor_migration_save(op->host->conductor, op->ctx, migration, &failure))
+            return;
+    }
+    LOG_DEBUG("Error setting migration status for instance: %s", nova_error_details(failure));
+}
+
 static bool
 start_event(Operation *op, const char *event, NovaError **err)
 {
@@ -205,6 +225,8 @@ carry_out(const Method *method, Operation *op, NovaError **err)
         ok = handle(method, op, &error);
         if (!ok && (method->flags & FAULT))
             record_fault(op, error);
+        if (!ok && (method->flags & FAIL_MIGRATION))
+            fail_migration(op);
         if (method->flags & EVENT)
             finish_event(op, event, error);
     }
@@ -398,7 +420,7 @@ dispatcher_queue_method(Host *host, const char *name, RequestContext *ctx, Insta
     g_assert(method);
     *job = (Job){host->agent, method, NULL, request_context_ref(ctx), json_incref(args), instance};
     json_object_set_new(args, "instance", json_null());
-    push_job(job, g_strdup(instance->uuid));
+    push_job(job, method->flags & SERIAL ? g_strdup(instance->uuid) : NULL);
 }
 
 void

@@ -11,6 +11,7 @@ typedef enum MethodLane {
     LANE_URGENT,  /* what other operations wait for; never more than 1 s of work; never held */
     LANE_PEER,    /* what operations of other computes call */
     LANE_DEFAULT,
+    LANE_LONG,    /* what copies disks or makes guests anew: never in the way of DEFAULT */
     LANE_BUILD,
     LANE_SNAPSHOT,
     LANE_MIGRATE,
