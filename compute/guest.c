@@ -2,22 +2,16 @@
 #define LOG_NAME "kilonova.compute.guest"
 #include "compute/guest.h"
 
-#include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 
 #include "agent/base/log.h"
+#include "compute/guest_private.h"
 #include "compute/libvirt_auto.h"
 
 /* libvirt sends TERM, waits 10 s, KILL, waits 5 s; a process in a device wait (D) outlives that.
  * Nova tries a destroy that failed with EBUSY three times. */
 #define DESTROY_TRIES 3
 #define OFF_WAIT_MS 20000
-
-struct Guest {
-    Hypervisor *hypervisor;
-    virDomainPtr domain;
-    char uuid[VIR_UUID_STRING_BUFLEN];
-};
 
 /* Takes ownership of 'domain'. */
 static Guest *

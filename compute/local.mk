@@ -40,7 +40,7 @@ libkilonova_a_SOURCES += \
 
 # The hypervisor, the resource tracker and the operations.
 libkilonova_a_SOURCES += \
-	compute/guest.c compute/guest.h \
+	compute/guest.c compute/guest.h compute/guest_private.h \
 	compute/guest_config.c compute/guest_config.h \
 	compute/hypervisor.c compute/hypervisor.h compute/libvirt_auto.h \
 	compute/init_host.c compute/init_host.h \

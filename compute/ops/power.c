@@ -10,63 +10,6 @@
 #include "compute/ops/steps.h"
 #include "compute/resource_tracker.h"
 
-/* Nova asks a guest to shut down again every 10 s until the time-out. */
-#define SHUTDOWN_RETRY_MS 10000
-
-/* image_os_shutdown_timeout, else [DEFAULT]shutdown_timeout. */
-static int
-shutdown_timeout_ms(const Operation *op)
-{
-    const char *own = op->instance->system_metadata
-                          ? g_hash_table_lookup(op->instance->system_metadata, "image_os_shutdown_timeout")
-                          : NULL;
-    int64_t seconds = own ? g_ascii_strtoll(own, NULL, 10) : op->host->options->default_group.shutdown_timeout;
-
-    return (int)CLAMP(seconds, 0, 86400) * 1000;
-}
-
-static bool
-is_off(PowerState state)
-{
-    return state == POWER_STATE_SHUTDOWN || state == POWER_STATE_CRASHED || state == POWER_STATE_NOSTATE;
-}
-
-/* Clean shutdown: true when the guest has switched itself off in time. */
-static bool
-shut_down_cleanly(Guest *guest, int timeout_ms)
-{
-    gint64 deadline = g_get_monotonic_time() + (gint64)timeout_ms * 1000;
-
-    while (g_get_monotonic_time() < deadline) {
-        g_autoptr(NovaError) error = NULL;
-        gint64 left_ms = (deadline - g_get_monotonic_time()) / 1000;
-
-        if (is_off(guest_power_state(guest)))
-            return true;
-        if (!guest_shutdown(guest, &error))
-            LOG_DEBUG("the guest cannot be asked to shut down: %s", nova_error_details(error));
-        if (guest_wait_off(guest, (int)MIN(left_ms, SHUTDOWN_RETRY_MS)))
-            return true;
-    }
-    LOG_INFO("Instance failed to shutdown in %d seconds.", timeout_ms / 1000);
-    return false;
-}
-
-static bool
-power_off(Operation *op, bool clean, NovaError **err)
-{
-    NovaError *error = NULL;
-    g_autoptr(Guest) guest = guest_find(op->host->hypervisor, op->instance->uuid, &error);
-
-    if (error)
-        return nova_error_propagate(err, error);
-    if (!guest)
-        return true;
-    if (clean && shut_down_cleanly(guest, shutdown_timeout_ms(op)))
-        return true;
-    return guest_power_off(guest, err);
-}
-
 bool
 op_stop_instance(Operation *op, NovaError **err)
 {
@@ -76,9 +19,9 @@ op_stop_instance(Operation *op, NovaError **err)
 
     if (!step_load_instance(op->host, op->ctx, instance, err))
         return false;
-    if (is_off(step_power_state(op->host, instance)))
+    if (step_is_off(step_power_state(op->host, instance)))
         expected |= EXPECT(NONE);
-    if (!power_off(op, clean, err))
+    if (!step_power_off(op->host, instance, clean, err))
         return false;
     step_set_power_state(instance, step_power_state(op->host, instance));
     step_set_states(instance, VM_STATE_STOPPED, TASK_STATE_NONE);

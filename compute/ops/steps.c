@@ -48,6 +48,23 @@ step_power_state(Host *host, const Instance *instance)
     return guest ? guest_power_state(guest) : POWER_STATE_NOSTATE;
 }
 
+void
+step_error_out(Operation *op, bool harmless, VmState state, const NovaError *error)
+{
+    g_autoptr(NovaError) failure = NULL;
+
+    if (harmless || nova_error_is(error, NOVA_ERROR_NOT_IMPLEMENTED_ERROR)) {
+        LOG_INFO("Setting instance back to %s after: %s", vm_state_name(state),
+                 nova_error_message(error));
+        step_set_states(op->instance, state, TASK_STATE_NONE);
+    } else {
+        LOG_ERROR("Setting instance vm_state to ERROR: %s", nova_error_details(error));
+        OBJECT_SET(op->instance, vm_state, VM_STATE_ERROR);
+    }
+    if (!conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT_ANY, &failure))
+        LOG_WARNING("Recording the failure: %s", nova_error_details(failure));
+}
+
 NetworkInfo *
 step_cached_network(const Instance *instance, NovaError **err)
 {
@@ -161,4 +178,62 @@ step_destroy_guest(Host *host, const Instance *instance, const NetworkInfo *netw
     if (guest && (!guest_power_off(guest, err) || !guest_undefine(guest, keep_firmware_state, err)))
         return false;
     return vif_unplug_all(host->ovsdb, host->options, network->vifs, instance->uuid, err);
+}
+
+/* ---- off ---- */
+
+static int
+shutdown_timeout_ms(const Host *host, const Instance *instance)
+{
+    const char *own = instance->system_metadata
+                          ? g_hash_table_lookup(instance->system_metadata, "image_os_shutdown_timeout")
+                          : NULL;
+    int64_t seconds = own ? g_ascii_strtoll(own, NULL, 10) : host->options->default_group.shutdown_timeout;
+
+    return (int)CLAMP(seconds, 0, 86400) * 1000;
+}
+
+bool
+step_is_off(PowerState state)
+{
+    return state == POWER_STATE_SHUTDOWN || state == POWER_STATE_CRASHED || state == POWER_STATE_NOSTATE;
+}
+
+/* True when the guest has switched itself off in time. A guest may miss the first request while it
+ * boots: it is asked again and again. */
+static bool
+shut_down_cleanly(Guest *guest, int timeout_ms, int retry_ms)
+{
+    gint64 deadline = g_get_monotonic_time() + (gint64)timeout_ms * 1000;
+
+    while (g_get_monotonic_time() < deadline) {
+        g_autoptr(NovaError) error = NULL;
+        gint64 left_ms = (deadline - g_get_monotonic_time()) / 1000;
+
+        if (step_is_off(guest_power_state(guest)))
+            return true;
+        if (!guest_shutdown(guest, &error))
+            LOG_DEBUG("the guest cannot be asked to shut down: %s", nova_error_details(error));
+        if (guest_wait_off(guest, (int)MIN(left_ms, retry_ms)))
+            return true;
+    }
+    LOG_INFO("Instance failed to shutdown in %d seconds.", timeout_ms / 1000);
+    return false;
+}
+
+bool
+step_power_off(Host *host, const Instance *instance, bool clean, NovaError **err)
+{
+    int64_t retry_s = host->options->compute.shutdown_retry_interval;
+    NovaError *error = NULL;
+    g_autoptr(Guest) guest = guest_find(host->hypervisor, instance->uuid, &error);
+
+    if (error)
+        return nova_error_propagate(err, error);
+    if (!guest)
+        return true;
+    if (clean && shut_down_cleanly(guest, shutdown_timeout_ms(host, instance),
+                                   (int)CLAMP(retry_s, 1, 3600) * 1000))
+        return true;
+    return guest_power_off(guest, err);
 }

@@ -36,9 +36,21 @@ bool step_start_guest(Host *host, Instance *instance, const StartGuest *start, N
 bool step_destroy_guest(Host *host, const Instance *instance, const NetworkInfo *network,
                         bool keep_firmware_state, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
+/* Off, crashed or not there. */
+bool step_is_off(PowerState state);
+
+/* Stops the guest: asks it to shut down, when 'clean', for as long as image_os_shutdown_timeout or
+ * [DEFAULT]shutdown_timeout says, then pulls the plug. No guest is a success. */
+bool step_power_off(Host *host, const Instance *instance, bool clean, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+
 /* What libvirt says now, as the record keeps it. */
 PowerState step_power_state(Host *host, const Instance *instance);
 void step_set_power_state(Instance *instance, PowerState state);
+
+/* _error_out_instance_on_exception(): saves 'state' without a task when the failure has changed
+ * nothing ('harmless': Nova's InstanceFaultRollback) or is NotImplementedError, else ERROR. */
+void step_error_out(Operation *op, bool harmless, VmState state, const NovaError *error);
 
 /* Assigns a task state, or none, and a vm state. */
 void step_set_states(Instance *instance, VmState vm_state, TaskState task_state);

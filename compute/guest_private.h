@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* For the files that are about one domain: guest.c, guest_block.c. */
+
+#include <libvirt/libvirt.h>
+
+#include "compute/guest.h"
+
+struct Guest {
+    Hypervisor *hypervisor;
+    virDomainPtr domain;
+    char uuid[VIR_UUID_STRING_BUFLEN];
+};
