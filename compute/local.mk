@@ -1,4 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
+# compute/fit: does a guest fit, and where; what flavor and image ask for; `kilonovactl numa` shows it.
+libkilonova_a_SOURCES += \
+	compute/fit/cpu_set.c compute/fit/cpu_set.h \
+	compute/fit/cpu_topology.c \
+	compute/fit/guest_request.c compute/fit/guest_request.h \
+	compute/fit/memory_encryption.c
+
 # compute/xml: instance, ports and disks → domain XML; `kilonovactl xml` shows it.
 libkilonova_a_SOURCES += \
 	compute/xml/block_devices.c compute/xml/block_devices.h \
@@ -6,8 +13,6 @@ libkilonova_a_SOURCES += \
 	compute/xml/clock.c \
 	compute/xml/consoles.c \
 	compute/xml/cpu.c \
-	compute/xml/cpu_set.c compute/xml/cpu_set.h \
-	compute/xml/cpu_topology.c \
 	compute/xml/cputune.c \
 	compute/xml/devices.c \
 	compute/xml/disk_element.c compute/xml/disk_element.h \
@@ -19,14 +24,12 @@ libkilonova_a_SOURCES += \
 	compute/xml/flavor_check.c \
 	compute/xml/graphics.c \
 	compute/xml/guest_cells.c compute/xml/guest_cells.h \
-	compute/xml/guest_request.c compute/xml/guest_request.h \
 	compute/xml/hostdevs.c \
 	compute/xml/interfaces.c \
 	compute/xml/iommu.c \
 	compute/xml/launch_security.c \
 	compute/xml/machine.c compute/xml/machine.h \
 	compute/xml/memory.c \
-	compute/xml/memory_encryption.c \
 	compute/xml/metadata.c \
 	compute/xml/numa.c \
 	compute/xml/os.c \
