@@ -51,9 +51,10 @@ libkilonova_a_SOURCES += \
 	compute/node_facts.c compute/node_facts.h \
 	compute/node_id.c compute/node_id.h \
 	compute/operation.h \
-	compute/resource_tracker.c compute/resource_tracker.h \
+	compute/move_claim.c compute/move_claim.h \
+	compute/resource_tracker.c compute/resource_tracker.h compute/resource_tracker_private.h \
 	compute/traits.c compute/traits.h \
 	compute/ops/build.c compute/ops/build_undo.c compute/ops/build_undo.h compute/ops/console.c compute/ops/events.c \
 	compute/ops/ops.h compute/ops/power.c compute/ops/terminate.c compute/ops/steps.c compute/ops/steps.h
 unit_tests += tests/unit/test_node_id
-unit_tests += tests/unit/test_init_host tests/unit/test_instance_events
+unit_tests += tests/unit/test_init_host tests/unit/test_instance_events tests/unit/test_move_claim
