@@ -23,10 +23,10 @@ NETWORKS = {
 RULES = [{"protocol": "icmp"}, {"protocol": "tcp", "port_range_min": 22, "port_range_max": 22}]
 
 
-def seed_images(cloud):
+def seed_images(cloud, images):
     folder = pathlib.Path(os.environ["LAB_DIR"]) / "images"
     have = {image.name: image for image in cloud.image.images()}
-    for name, (file, disk_format) in IMAGES.items():
+    for name, (file, disk_format) in images.items():
         path = folder / file
         digest = hashlib.sha512(path.read_bytes()).hexdigest()
         if name in have and have[name].hash_value == digest:
@@ -38,9 +38,9 @@ def seed_images(cloud):
         print(f"image {name}")
 
 
-def seed_flavors(cloud):
+def seed_flavors(cloud, flavors):
     have = {flavor.name: flavor for flavor in cloud.compute.flavors()}
-    for name, sizes in FLAVORS.items():
+    for name, sizes in flavors.items():
         if name in have:
             if all(have[name][key] == value for key, value in sizes.items()):
                 continue
@@ -75,8 +75,8 @@ def seed_quotas(cloud, project):
 
 if __name__ == "__main__":
     lab = openstack.connect()
-    seed_images(lab)
-    seed_flavors(lab)
+    seed_images(lab, IMAGES)
+    seed_flavors(lab, FLAVORS)
     seed_networks(lab)
     seed_rules(lab, lab.current_project_id)
     seed_quotas(lab, lab.current_project_id)
