@@ -34,6 +34,9 @@ struct Agent {
     TransportSettings *transport;
     AmqpSender *sender;
     RpcClient *client;
+    TransportSettings *notice_transport; /* these three: NULL when notifications go over the same bus */
+    AmqpSender *notice_sender;
+    RpcClient *notice_client;
     RpcServer *server;
     Host host;
     Dispatcher *dispatcher;
@@ -273,7 +276,8 @@ fill_host(Agent *agent)
     host->name = options->default_group.host;
     host->conductor = conductor_new(agent->client);
     host->peers = peers_new(agent->client, host->conductor);
-    host->notifier = notifier_new(agent->client, options);
+    host->notifier = notifier_new(agent->notice_client ? agent->notice_client : agent->client,
+                                  host->conductor, options);
     host->keystone = keystone_new();
     host->placement = placement_new(host->keystone, options);
     host->neutron = neutron_new(host->keystone, host->conductor, options);
@@ -299,23 +303,40 @@ start_consuming(Agent *agent)
         rpc_server_new(agent->transport, agent->sender, topics, agent->host.name, &callbacks);
 }
 
+static bool
+has_own_notice_bus(const Options *options)
+{
+    const char *url = options->oslo_messaging_notifications.transport_url;
+
+    return url && *url && g_strcmp0(url, options->default_group.transport_url) != 0;
+}
+
 Agent *
 agent_start(const AgentSettings *settings, NovaError **err)
 {
-    TransportSettings *transport = transport_settings_from_options(settings->options, err);
+    g_autoptr(TransportSettings) transport = transport_settings_from_options(settings->options, err);
+    g_autoptr(TransportSettings) notice_transport = NULL;
     Agent *agent;
 
     if (!transport)
         return NULL;
+    if (has_own_notice_bus(settings->options) &&
+        !(notice_transport = transport_settings_for_notifications(settings->options, err)))
+        return NULL;
     agent = g_new0(Agent, 1);
     agent->options = settings->options;
     agent->id_folders = settings->id_folders;
-    agent->transport = transport;
+    agent->transport = g_steal_pointer(&transport);
+    agent->notice_transport = g_steal_pointer(&notice_transport);
     agent->failed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     g_mutex_init(&agent->mutex);
     g_cond_init(&agent->wake);
-    agent->sender = amqp_sender_new(transport);
-    agent->client = rpc_client_new(transport, agent->sender);
+    agent->sender = amqp_sender_new(agent->transport);
+    agent->client = rpc_client_new(agent->transport, agent->sender);
+    if (agent->notice_transport) {
+        agent->notice_sender = amqp_sender_new(agent->notice_transport);
+        agent->notice_client = rpc_client_new(agent->notice_transport, agent->notice_sender);
+    }
     agent->dispatcher = dispatcher_new(&agent->host, settings->options);
     fill_host(agent);
     start_consuming(agent);
@@ -375,6 +396,9 @@ agent_free(Agent *agent)
     hypervisor_free(agent->host.hypervisor); /* its thread queues work */
     dispatcher_free(agent->dispatcher);
     host_clear(&agent->host);
+    rpc_client_free(agent->notice_client);
+    amqp_sender_free(agent->notice_sender);
+    transport_settings_free(agent->notice_transport);
     rpc_client_free(agent->client);
     amqp_sender_free(agent->sender);
     transport_settings_free(agent->transport);
@@ -409,6 +433,8 @@ agent_stop(Agent *agent, int timeout_ms)
     periodic_stop(agent->periodic);
     service_heartbeat_stop(agent->heartbeat);
     amqp_sender_stop(agent->sender, LINGER_MS);
+    if (agent->notice_sender)
+        amqp_sender_stop(agent->notice_sender, LINGER_MS);
     if (ended)
         agent_free(agent);
     return ended;

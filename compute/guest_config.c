@@ -229,54 +229,10 @@ guest_config_refresh(GuestConfig *config, NovaError **err)
 
 /* ---- names ---- */
 
-/* One conversion of a Python format string: %d, %08x, %(uuid)s. Returns what follows it. */
-static const char *
-append_conversion(GString *name, const char *at, const Instance *instance)
-{
-    g_autofree char *key = NULL;
-    size_t flags;
-
-    if (*at == '(') {
-        size_t length = strcspn(at + 1, ")");
-
-        key = g_strndup(at + 1, length);
-        at += length + (at[length + 1] ? 2 : 1);
-    }
-    flags = strspn(at, "0123456789-");
-    if (g_strcmp0(key, "uuid") == 0) {
-        g_string_append(name, instance->uuid);
-    } else if (flags < 8 && at[flags] && strchr("dxXs", at[flags])) {
-        int width = atoi(at[0] == '-' ? at + 1 : at);
-        char convert = at[flags] == 's' ? 'd' : at[flags];
-        bool zeros = at[0] == '0';
-        g_autofree char *digits = convert == 'd'   ? g_strdup_printf("%" G_GINT64_FORMAT, instance->id)
-                                  : convert == 'x' ? g_strdup_printf("%" G_GINT64_MODIFIER "x", instance->id)
-                                                   : g_strdup_printf("%" G_GINT64_MODIFIER "X", instance->id);
-
-        for (int i = (int)strlen(digits); i < MIN(width, 64); i++)
-            g_string_append_c(name, zeros ? '0' : ' ');
-        g_string_append(name, digits);
-    }
-    return at[flags] ? at + flags + 1 : at + flags;
-}
-
 char *
 guest_name_of_instance(const Options *options, const Instance *instance)
 {
-    const char *at = options->default_group.instance_name_template;
-    GString *name = g_string_new(NULL);
-
-    while (*at) {
-        if (*at != '%') {
-            g_string_append_c(name, *at++);
-        } else if (at[1] == '%') {
-            g_string_append_c(name, '%');
-            at += 2;
-        } else {
-            at = append_conversion(name, at + 1, instance);
-        }
-    }
-    return g_string_free(name, FALSE);
+    return instance_make_name(instance, options->default_group.instance_name_template);
 }
 
 /* ---- a guest's plan ---- */

@@ -1,4 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
+# compute/fit: does a guest fit, and where; what flavor and image ask for; `kilonovactl numa` shows it.
+libkilonova_a_SOURCES += \
+	compute/fit/cpu_set.c compute/fit/cpu_set.h \
+	compute/fit/cpu_topology.c \
+	compute/fit/guest_request.c compute/fit/guest_request.h \
+	compute/fit/memory_encryption.c
+
 # compute/xml: instance, ports and disks → domain XML; `kilonovactl xml` shows it.
 libkilonova_a_SOURCES += \
 	compute/xml/block_devices.c compute/xml/block_devices.h \
@@ -6,8 +13,6 @@ libkilonova_a_SOURCES += \
 	compute/xml/clock.c \
 	compute/xml/consoles.c \
 	compute/xml/cpu.c \
-	compute/xml/cpu_set.c compute/xml/cpu_set.h \
-	compute/xml/cpu_topology.c \
 	compute/xml/cputune.c \
 	compute/xml/devices.c \
 	compute/xml/disk_element.c compute/xml/disk_element.h \
@@ -19,14 +24,12 @@ libkilonova_a_SOURCES += \
 	compute/xml/flavor_check.c \
 	compute/xml/graphics.c \
 	compute/xml/guest_cells.c compute/xml/guest_cells.h \
-	compute/xml/guest_request.c compute/xml/guest_request.h \
 	compute/xml/hostdevs.c \
 	compute/xml/interfaces.c \
 	compute/xml/iommu.c \
 	compute/xml/launch_security.c \
 	compute/xml/machine.c compute/xml/machine.h \
 	compute/xml/memory.c \
-	compute/xml/memory_encryption.c \
 	compute/xml/metadata.c \
 	compute/xml/numa.c \
 	compute/xml/os.c \
@@ -48,9 +51,10 @@ libkilonova_a_SOURCES += \
 	compute/node_facts.c compute/node_facts.h \
 	compute/node_id.c compute/node_id.h \
 	compute/operation.h \
-	compute/resource_tracker.c compute/resource_tracker.h \
+	compute/move_claim.c compute/move_claim.h \
+	compute/resource_tracker.c compute/resource_tracker.h compute/resource_tracker_private.h \
 	compute/traits.c compute/traits.h \
 	compute/ops/build.c compute/ops/build_undo.c compute/ops/build_undo.h compute/ops/console.c compute/ops/events.c \
 	compute/ops/ops.h compute/ops/power.c compute/ops/terminate.c compute/ops/steps.c compute/ops/steps.h
 unit_tests += tests/unit/test_node_id
-unit_tests += tests/unit/test_init_host tests/unit/test_instance_events
+unit_tests += tests/unit/test_init_host tests/unit/test_instance_events tests/unit/test_move_claim

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define LOG_NAME "kilonova.compute.resource_tracker"
-#include "compute/resource_tracker.h"
+#include "compute/resource_tracker_private.h"
 
 #include <math.h>
-#include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -13,31 +12,6 @@
 
 #define GIB (INT64_C(1) << 30)
 
-/* What one instance counts for. */
-typedef struct Usage {
-    int64_t memory_mib;
-    int64_t vcpus;
-    int64_t disk_mib;
-    VmState vm_state;
-    TaskState task_state;
-    char *os_type;
-    char *project_id;
-} Usage;
-
-struct ResourceTracker {
-    const Options *options; /* immutable, as the next three */
-    Conductor *conductor;
-    Placement *placement;
-    Hypervisor *hypervisor;
-    pthread_mutex_t lock;   /* of all below */
-    char *node_uuid;
-    int64_t service_id;
-    NodeFacts *facts;
-    ComputeNode *node;      /* NULL: not created or read yet */
-    GHashTable *usages;     /* instance uuid → Usage */
-    int64_t failed_builds;
-};
-
 static void
 usage_free(void *data)
 {
@@ -45,6 +19,7 @@ usage_free(void *data)
 
     g_free(usage->os_type);
     g_free(usage->project_id);
+    g_free(usage->migration_uuid);
     g_free(usage);
 }
 
@@ -59,6 +34,7 @@ resource_tracker_new(const Options *options, Conductor *conductor, Placement *pl
     tracker->placement = placement;
     tracker->hypervisor = hypervisor;
     tracker->usages = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, usage_free);
+    tracker->moves = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, usage_free);
     pthread_mutex_init(&tracker->lock, NULL);
     return tracker;
 }
@@ -69,6 +45,7 @@ resource_tracker_free(ResourceTracker *tracker)
     if (!tracker)
         return;
     g_hash_table_unref(tracker->usages);
+    g_hash_table_unref(tracker->moves);
     compute_node_free(tracker->node);
     node_facts_free(tracker->facts);
     pthread_mutex_destroy(&tracker->lock);
@@ -106,10 +83,9 @@ counts(const Instance *instance)
              instance->task_state != TASK_STATE_SPAWNING);
 }
 
-static Usage *
-usage_of(const Instance *instance)
+Usage *
+tracker_usage_of(const Instance *instance, const Flavor *flavor)
 {
-    const Flavor *flavor = instance->flavor;
     Usage *usage = g_new0(Usage, 1);
 
     if (flavor) {
@@ -131,7 +107,7 @@ static void
 count(ResourceTracker *tracker, const Instance *instance)
 {
     if (counts(instance))
-        g_hash_table_replace(tracker->usages, g_strdup(instance->uuid), usage_of(instance));
+        g_hash_table_replace(tracker->usages, g_strdup(instance->uuid), tracker_usage_of(instance, instance->flavor));
     else
         g_hash_table_remove(tracker->usages, instance->uuid);
 }
@@ -178,6 +154,14 @@ typedef struct Totals {
     int64_t instances;
 } Totals;
 
+static void
+add_resources(Totals *totals, const Usage *usage)
+{
+    totals->memory_mib += usage->memory_mib;
+    totals->vcpus += usage->vcpus;
+    totals->disk_mib += usage->disk_mib;
+}
+
 static Totals
 sum_up(ResourceTracker *tracker, GHashTable *counters)
 {
@@ -192,9 +176,7 @@ sum_up(ResourceTracker *tracker, GHashTable *counters)
         const char *task = task_state_name(usage->task_state);
 
         totals.instances++;
-        totals.memory_mib += usage->memory_mib;
-        totals.vcpus += usage->vcpus;
-        totals.disk_mib += usage->disk_mib;
+        add_resources(&totals, usage);
         totals.workload += task != NULL;
         totals.io_workload += is_io_work(usage);
         add_stat(counters, g_strdup_printf("num_vm_%s", vm_state ? vm_state : "None"));
@@ -202,6 +184,9 @@ sum_up(ResourceTracker *tracker, GHashTable *counters)
         add_stat(counters, g_strdup_printf("num_os_type_%s", usage->os_type ? usage->os_type : "None"));
         add_stat(counters, g_strdup_printf("num_proj_%s", usage->project_id ? usage->project_id : "None"));
     }
+    g_hash_table_iter_init(&iter, tracker->moves);
+    while (g_hash_table_iter_next(&iter, NULL, &value))
+        add_resources(&totals, value);
     return totals;
 }
 
@@ -580,7 +565,7 @@ audit_allocations(ResourceTracker *tracker, const RequestContext *ctx)
         return;
     }
     json_object_foreach (allocations, consumer, value)
-        if (!g_hash_table_contains(tracker->usages, consumer))
+        if (!g_hash_table_contains(tracker->usages, consumer) && !move_claims_have(tracker, consumer))
             audit_allocation(tracker, ctx, consumer);
 }
 
@@ -589,7 +574,7 @@ audit_allocations(ResourceTracker *tracker, const RequestContext *ctx)
 static bool
 count_instances(ResourceTracker *tracker, const RequestContext *ctx, NovaError **err)
 {
-    static const char *const attributes[] = {"flavor", NULL};
+    static const char *const attributes[] = {"flavor", "migration_context", NULL};
     g_autoptr(GPtrArray) instances = conductor_instances_by_host_and_node(
         tracker->conductor, ctx, tracker->options->default_group.host, tracker->facts->hostname,
         attributes, err);
@@ -599,7 +584,7 @@ count_instances(ResourceTracker *tracker, const RequestContext *ctx, NovaError *
     g_hash_table_remove_all(tracker->usages);
     for (guint i = 0; i < instances->len; i++)
         count(tracker, instances->pdata[i]);
-    return true;
+    return move_claims_count(tracker, ctx, instances, err);
 }
 
 static bool
@@ -634,9 +619,8 @@ resource_tracker_update(ResourceTracker *tracker, const RequestContext *ctx, Nov
     return ok;
 }
 
-/* Usage has changed: into the record, which is saved. A failure is the next update's to mend. */
-static void
-save_usage(ResourceTracker *tracker, const RequestContext *ctx)
+void
+tracker_save_usage(ResourceTracker *tracker, const RequestContext *ctx)
 {
     g_autoptr(NovaError) error = NULL;
 
@@ -661,17 +645,22 @@ check_supported(const Instance *instance, NovaError **err)
                           has_pci ? "PCI devices" : "a NUMA topology");
 }
 
+bool
+tracker_check_node(const ResourceTracker *tracker, NovaError **err)
+{
+    return tracker->node ||
+           nova_error_set(err, NOVA_ERROR_COMPUTE_RESOURCES_UNAVAILABLE,
+                          "Insufficient compute resources: Attempt to claim resources for "
+                          "instance, but compute node is not available.");
+}
+
 static bool
 claim_locked(ResourceTracker *tracker, const RequestContext *ctx, Instance *instance,
              NovaError **err)
 {
     const char *host = tracker->options->default_group.host;
 
-    if (!tracker->node)
-        return nova_error_set(err, NOVA_ERROR_COMPUTE_RESOURCES_UNAVAILABLE,
-                              "Insufficient compute resources: Attempt to claim resources for "
-                              "instance, but compute node is not available.");
-    if (!check_supported(instance, err))
+    if (!tracker_check_node(tracker, err) || !check_supported(instance, err))
         return false;
     OBJECT_SET_STRING(instance, host, host);
     OBJECT_SET_STRING(instance, launched_on, host);
@@ -680,7 +669,7 @@ claim_locked(ResourceTracker *tracker, const RequestContext *ctx, Instance *inst
     if (!conductor_save_instance(tracker->conductor, ctx, instance, EXPECT_ANY, err))
         return false;
     count(tracker, instance);
-    save_usage(tracker, ctx);
+    tracker_save_usage(tracker, ctx);
     return true;
 }
 
@@ -704,7 +693,7 @@ resource_tracker_drop_claim(ResourceTracker *tracker, const RequestContext *ctx,
 
     pthread_mutex_lock(&tracker->lock);
     if (g_hash_table_remove(tracker->usages, instance->uuid))
-        save_usage(tracker, admin);
+        tracker_save_usage(tracker, admin);
     pthread_mutex_unlock(&tracker->lock);
 }
 
@@ -715,7 +704,7 @@ resource_tracker_note(ResourceTracker *tracker, const RequestContext *ctx, const
 
     pthread_mutex_lock(&tracker->lock);
     count(tracker, instance);
-    save_usage(tracker, admin);
+    tracker_save_usage(tracker, admin);
     pthread_mutex_unlock(&tracker->lock);
 }
 
@@ -724,7 +713,7 @@ resource_tracker_build_failed(ResourceTracker *tracker, const RequestContext *ct
 {
     pthread_mutex_lock(&tracker->lock);
     tracker->failed_builds++;
-    save_usage(tracker, ctx);
+    tracker_save_usage(tracker, ctx);
     pthread_mutex_unlock(&tracker->lock);
 }
 

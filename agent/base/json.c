@@ -165,6 +165,79 @@ json_to_python_text(const json_t *value)
     return text;
 }
 
+/* repr() of a str: quoted by ' unless it holds that and no ". */
+static void
+append_python_string(GString *text, const char *value)
+{
+    char quote = strchr(value, '\'') && !strchr(value, '"') ? '"' : '\'';
+
+    g_string_append_c(text, quote);
+    for (const char *at = value; *at; at++) {
+        if (*at == quote || *at == '\\')
+            g_string_append_printf(text, "\\%c", *at);
+        else if (*at == '\n' || *at == '\r' || *at == '\t')
+            g_string_append(text, *at == '\n' ? "\\n" : *at == '\r' ? "\\r" : "\\t");
+        else if ((unsigned char)*at < 0x20 || *at == 0x7f)
+            g_string_append_printf(text, "\\x%02x", (unsigned char)*at);
+        else
+            g_string_append_c(text, *at);
+    }
+    g_string_append_c(text, quote);
+}
+
+static void
+append_python_repr(GString *text, const json_t *value)
+{
+    const char *key, *comma = "";
+    size_t i;
+    json_t *member;
+
+    switch (json_typeof(value)) {
+    case JSON_OBJECT:
+        g_string_append_c(text, '{');
+        json_object_foreach ((json_t *)value, key, member) {
+            g_string_append(text, comma);
+            append_python_string(text, key);
+            g_string_append(text, ": ");
+            append_python_repr(text, member);
+            comma = ", ";
+        }
+        g_string_append_c(text, '}');
+        break;
+    case JSON_ARRAY:
+        g_string_append_c(text, '[');
+        json_array_foreach (value, i, member) {
+            g_string_append(text, i ? ", " : "");
+            append_python_repr(text, member);
+        }
+        g_string_append_c(text, ']');
+        break;
+    case JSON_STRING:
+        append_python_string(text, json_string_value(value));
+        break;
+    case JSON_INTEGER:
+        g_string_append_printf(text, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+        break;
+    case JSON_REAL: {
+        g_autofree char *number = json_to_text(value);
+
+        g_string_append(text, number);
+        break;
+    }
+    default:
+        g_string_append(text, json_is_null(value) ? "None" : json_is_true(value) ? "True" : "False");
+    }
+}
+
+char *
+json_to_python_repr(const json_t *value)
+{
+    GString *text = g_string_new(NULL);
+
+    append_python_repr(text, value);
+    return g_string_free(text, FALSE);
+}
+
 void
 json_set_string(json_t *object, const char *key, const char *value)
 {

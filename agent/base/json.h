@@ -38,5 +38,8 @@ char *json_to_text(const json_t *value);
 /* Text as Python's json.dumps() writes it (", " and ": ", ASCII only); g_free(). */
 char *json_to_python_text(const json_t *value);
 
+/* Text as Python's repr() writes the value: {'a': [None, True, 'b']}; g_free(). */
+char *json_to_python_repr(const json_t *value);
+
 /* Sets a string, or null when 'value' is NULL. */
 void json_set_string(json_t *object, const char *key, const char *value);

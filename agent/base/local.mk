@@ -5,6 +5,7 @@ libkilonova_a_SOURCES += \
 	agent/base/lane.c agent/base/lane.h \
 	agent/base/log.c agent/base/log.h \
 	agent/base/nova_error.c agent/base/nova_error.h agent/base/nova_errors.def \
+	agent/base/python_text.c agent/base/python_text.h \
 	agent/base/request_context.c agent/base/request_context.h
 
 unit_tests += tests/unit/test_nova_error tests/unit/test_request_context tests/unit/test_json \

@@ -129,6 +129,19 @@ request_context_elevated(const RequestContext *ctx, const char *read_deleted)
     return context_new(values);
 }
 
+RequestContext *
+request_context_redacted(const RequestContext *ctx)
+{
+    json_t *values = json_copy(ctx->values);
+    g_autofree char *now = now_text();
+
+    json_object_set_new(values, "auth_token", json_null());
+    json_object_set_new(values, "remote_address", json_null());
+    json_object_set_new(values, "service_catalog", json_array());
+    json_set_string(values, "timestamp", now);
+    return context_new(values);
+}
+
 void
 request_context_to_message(const RequestContext *ctx, json_t *message)
 {

@@ -33,6 +33,9 @@ RequestContext *request_context_new_admin(void);
  * to leave it. */
 RequestContext *request_context_elevated(const RequestContext *ctx, const char *read_deleted);
 
+/* What notifications may show: no token, catalog or address; the timestamp is now. */
+RequestContext *request_context_redacted(const RequestContext *ctx);
+
 /* Adds the "_context_*" keys to an RPC message. */
 void request_context_to_message(const RequestContext *ctx, json_t *message);
 

@@ -3,7 +3,10 @@ libkilonova_a_SOURCES += \
 	agent/control/conductor.c agent/control/conductor.h \
 	agent/control/conductor_moves.c agent/control/conductor_moves.h \
 	agent/control/peers.c agent/control/peers.h \
+	agent/control/audit_period.c agent/control/audit_period.h \
 	agent/control/notifier.c agent/control/notifier.h \
+	agent/control/notification_payload.c agent/control/notification_payload.h \
+	agent/control/legacy_payload.c agent/control/payload_private.h \
 	agent/control/keystone.c agent/control/keystone.h \
 	agent/control/placement.c agent/control/placement.h agent/control/placement_private.h \
 	agent/control/placement_allocations.c \
@@ -15,3 +18,5 @@ unit_tests += tests/unit/test_http tests/unit/test_keystone tests/unit/test_plac
 tests_unit_test_http_SOURCES = tests/unit/test_http.c $(fake_http)
 tests_unit_test_keystone_SOURCES = tests/unit/test_keystone.c $(fake_http)
 tests_unit_test_placement_SOURCES = tests/unit/test_placement.c $(fake_http)
+unit_tests += tests/unit/test_notification_payload
+tests_unit_test_notification_payload_SOURCES = tests/unit/test_notification_payload.c

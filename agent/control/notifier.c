@@ -1,39 +1,59 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define LOG_NAME "kilonova.control.notifier"
 #include "agent/control/notifier.h"
 
 #include <string.h>
 
 #include "agent/base/json.h"
+#include "agent/base/log.h"
+#include "agent/control/audit_period.h"
+#include "agent/control/keystone.h"
+#include "agent/control/notification_payload.h"
 
 struct Notifier {
     RpcClient *client;
+    Conductor *conductor;
     const Options *options;
-    char *publisher_id; /* "compute.<host>" */
-    bool is_enabled;
+    char *legacy_publisher;    /* "compute.<host>" */
+    char *versioned_publisher; /* "nova-compute:<host>" */
+    bool has_bus;              /* driver messaging or messagingv2 */
+    bool is_bare;              /* ... and it is messaging */
+    bool has_log;              /* driver log */
+    bool sends_legacy;
+    bool sends_versioned;
 };
 
-/* A driver other than noop, and a format that includes the legacy one. */
-static bool
-wants_legacy(const Options *options)
+static void
+read_driver(Notifier *notifier, const char *driver)
 {
-    const char *format = options->notifications.notification_format;
-    bool has_driver = false;
-
-    for (char **driver = options->oslo_messaging_notifications.driver; *driver; driver++)
-        if (**driver && strcmp(*driver, "noop") != 0)
-            has_driver = true;
-    return has_driver && g_strcmp0(format, "versioned") != 0;
+    if (strcmp(driver, "messagingv2") == 0 || strcmp(driver, "messaging") == 0) {
+        notifier->is_bare = strcmp(driver, "messaging") == 0;
+        notifier->has_bus = true;
+    } else if (strcmp(driver, "log") == 0) {
+        notifier->has_log = true;
+    } else if (*driver && strcmp(driver, "noop") != 0) {
+        LOG_WARNING("[oslo_messaging_notifications]driver: '%s' is not supported", driver);
+    }
 }
 
 Notifier *
-notifier_new(RpcClient *client, const Options *options)
+notifier_new(RpcClient *client, Conductor *conductor, const Options *options)
 {
     Notifier *notifier = g_new0(Notifier, 1);
+    const char *format = options->notifications.notification_format;
+    const char *host = options->default_group.host;
 
     notifier->client = client;
+    notifier->conductor = conductor;
     notifier->options = options;
-    notifier->publisher_id = g_strconcat("compute.", options->default_group.host, NULL);
-    notifier->is_enabled = wants_legacy(options);
+    notifier->legacy_publisher = g_strconcat("compute.", host, NULL);
+    notifier->versioned_publisher = g_strconcat("nova-compute:", host, NULL);
+    for (char **driver = options->oslo_messaging_notifications.driver; *driver; driver++)
+        read_driver(notifier, *driver);
+    if (notifier->has_bus || notifier->has_log) {
+        notifier->sends_legacy = strcmp(format, "versioned") != 0;
+        notifier->sends_versioned = strcmp(format, "unversioned") != 0;
+    }
     return notifier;
 }
 
@@ -42,147 +62,271 @@ notifier_free(Notifier *notifier)
 {
     if (!notifier)
         return;
-    g_free(notifier->publisher_id);
+    g_free(notifier->legacy_publisher);
+    g_free(notifier->versioned_publisher);
     g_free(notifier);
 }
 
-static json_t *
-int_or_empty(NullableInt number)
+/* --- to the drivers ------------------------------------------------------------------------------- */
+
+/* The driver "log"; Nova's logger is oslo.messaging.notification.<event type>. */
+static void
+log_notification(const RpcNotification *notification)
 {
-    return number.is_null ? json_string("") : json_integer(number.value);
+    g_autofree char *text = json_to_text(notification->payload);
+
+    LOG_AT(strcmp(notification->priority, "ERROR") == 0 ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO,
+           "oslo.messaging.notification.%s: %s", notification->event_type, text);
 }
 
-/* Nova's legacy times: "2026-11-22 15:47:11+00:00", "" for none. */
-static json_t *
-legacy_time(const char *text)
+/* Takes ownership of the payload. */
+static void
+publish(Notifier *notifier, const RequestContext *ctx, bool is_versioned, const char *event_type,
+        bool is_error, json_t *payload)
 {
-    g_autofree char *copy = NULL;
-    size_t length;
+    const Options *options = notifier->options;
+    char **topics = is_versioned ? options->notifications.versioned_notifications_topics
+                                 : options->oslo_messaging_notifications.topics;
+    RpcNotification notification = {
+        .publisher_id = is_versioned ? notifier->versioned_publisher : notifier->legacy_publisher,
+        .event_type = event_type,
+        .priority = is_error ? "ERROR" : "INFO",
+        .payload = payload,
+        .is_bare = notifier->is_bare,
+        .retry = (int)options->oslo_messaging_notifications.retry,
+    };
 
-    if (!text || !*text)
-        return json_string("");
-    copy = g_strdelimit(g_strdup(text), "T", ' ');
-    length = strlen(copy);
-    if (copy[length - 1] == 'Z')
-        copy[length - 1] = '\0';
-    return json_sprintf("%s+00:00", copy);
+    if (notifier->has_log)
+        log_notification(&notification);
+    for (; notifier->has_bus && *topics; topics++)
+        rpc_notify(notifier->client, ctx, *topics, &notification);
+    json_decref(payload);
 }
 
-static json_t *
-image_meta(const Instance *instance)
-{
-    json_t *meta = json_object();
-    GHashTableIter iter;
-    void *key, *value;
+/* --- what a payload needs ------------------------------------------------------------------------- */
 
-    if (!instance->system_metadata)
-        return meta;
-    g_hash_table_iter_init(&iter, instance->system_metadata);
-    while (g_hash_table_iter_next(&iter, &key, &value))
-        if (g_str_has_prefix(key, "image_"))
-            json_set_string(meta, (char *)key + strlen("image_"), value);
-    return meta;
+char *
+notifier_image_url(Notifier *notifier, const RequestContext *ctx, const char *image)
+{
+    const OptionsGlance *glance = &notifier->options->glance;
+    EndpointFilter filter = {
+        .service_type = "image",
+        .region_name = glance->adapter.region_name,
+        .interfaces = (const char *const *)glance->adapter.valid_interfaces,
+    };
+    g_autofree char *url = NULL;
+
+    if (glance->api_servers[0])
+        url = g_strdup(glance->api_servers[0]);
+    else if (glance->adapter.endpoint_override && *glance->adapter.endpoint_override)
+        url = g_strdup(glance->adapter.endpoint_override);
+    else
+        url = keystone_endpoint_from_catalog(json_object_get(ctx->values, "service_catalog"), &filter);
+    return url ? g_strdup_printf("%s/images/%s", url, image ? image : "") : g_strdup(image);
 }
 
+/* The instance as a payload sees it; new reference. What cannot be read is reported as unknown. */
 static json_t *
-string_map(GHashTable *map)
+read_instance(Notifier *notifier, const RequestContext *ctx, Instance *instance)
 {
-    json_t *object = json_object();
-    GHashTableIter iter;
-    void *key, *value;
+    static const char *const attributes[] = {
+        "flavor", "system_metadata", "metadata", "info_cache", "keypairs", "trusted_certs", NULL,
+    };
+    g_autoptr(NovaError) error = NULL;
+    json_auto_t *primitive = NULL;
 
-    if (!map)
-        return object;
-    g_hash_table_iter_init(&iter, map);
-    while (g_hash_table_iter_next(&iter, &key, &value))
-        json_set_string(object, key, value);
-    return object;
+    if (!conductor_instance_load(notifier->conductor, ctx, instance, attributes, &error))
+        LOG_WARNING("A notification will lack what could not be read: %s",
+                    nova_error_details(error));
+    primitive = object_to_json(instance);
+    return json_incref(json_object_get(primitive, "nova_object.data"));
 }
 
-/* notifications.utils.info_from_instance() */
-static json_t *
-instance_payload(const Instance *instance)
+/* NULL: not told. */
+static GPtrArray *
+read_bdms(Notifier *notifier, const RequestContext *ctx, const NoticeKind *kind,
+          const Instance *instance)
 {
-    const Flavor *flavor = instance->flavor;
-    const char *vm_state = vm_state_name(instance->vm_state);
-    const char *task = task_state_name(instance->task_state);
-    json_t *payload = json_pack(
-        "{s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s, "
-        "s:s, s:s?, s:s?}",
-        "tenant_id", instance->project_id, "user_id", instance->user_id, "instance_id",
-        instance->uuid, "display_name", instance->display_name, "reservation_id",
-        instance->reservation_id, "hostname", instance->hostname, "architecture",
-        instance->architecture, "host", instance->host, "node", instance->node, "availability_zone",
-        instance->availability_zone, "os_type", instance->os_type, "kernel_id", instance->kernel_id,
-        "ramdisk_id", instance->ramdisk_id, "cell_name",
-        instance->cell_name ? instance->cell_name : "", "state", vm_state ? vm_state : "",
-        "state_description", task ? task : "", "access_ip_v4", instance->access_ip_v4,
-        "access_ip_v6", instance->access_ip_v6);
+    g_autoptr(NovaError) error = NULL;
+    GPtrArray *bdms;
 
-    json_object_set_new(payload, "created_at",
-                        legacy_time(json_get_string(instance->base.kept, "created_at", NULL)));
-    json_object_set_new(payload, "launched_at", legacy_time(instance->launched_at));
-    json_object_set_new(payload, "terminated_at", legacy_time(instance->terminated_at));
-    json_object_set_new(payload, "deleted_at",
-                        legacy_time(json_get_string(instance->base.kept, "deleted_at", NULL)));
-    json_object_set_new(payload, "progress", int_or_empty(instance->progress));
-    json_object_set_new(payload, "memory_mb", int_or_empty(instance->memory_mb));
-    json_object_set_new(payload, "vcpus", int_or_empty(instance->vcpus));
-    json_object_set_new(payload, "root_gb", int_or_empty(instance->root_gb));
-    json_object_set_new(payload, "ephemeral_gb", int_or_empty(instance->ephemeral_gb));
-    json_object_set_new(payload, "disk_gb",
-                        json_integer(instance->root_gb.value + instance->ephemeral_gb.value));
-    json_object_set_new(payload, "metadata", string_map(instance->metadata));
-    json_object_set_new(payload, "image_meta", image_meta(instance));
-    if (flavor) {
-        json_set_string(payload, "instance_type", flavor->name);
-        json_set_string(payload, "instance_flavor_id", flavor->flavorid);
-        json_object_set_new(payload, "instance_type_id", json_integer(flavor->id));
-    }
-    return payload;
+    if (!kind->has_bdms && !notifier->options->notifications.bdms_in_notifications)
+        return NULL;
+    bdms = conductor_bdms_by_instance(notifier->conductor, ctx, instance->uuid, &error);
+    if (!bdms)
+        LOG_WARNING("A notification will lack block devices: %s", nova_error_details(error));
+    return bdms;
+}
+
+/* New reference; NULL: not told. */
+static json_t *
+read_shares(Notifier *notifier, const RequestContext *ctx, const Instance *instance)
+{
+    json_auto_t *args = json_pack("[s]", instance->uuid);
+    json_auto_t *list = NULL;
+    g_autoptr(NovaError) error = NULL;
+
+    if (!notifier->options->notifications.include_share_mapping)
+        return NULL;
+    list = conductor_class_action(notifier->conductor, ctx, "ShareMappingList",
+                                  "get_by_instance_uuid", args, NULL, &error);
+    if (!list)
+        LOG_WARNING("A notification will lack shares: %s", nova_error_details(error));
+    return json_incref(json_path(list, "nova_object.data", "objects", NULL));
+}
+
+/* --- instances ------------------------------------------------------------------------------------ */
+
+static void
+send_legacy(Notifier *notifier, const NoticeKind *kind, const InstanceNotice *notice,
+            const NoticeFacts *facts)
+{
+    const char *name = *kind->legacy ? kind->legacy : notice->action;
+    const char *phase = kind->is_end_only ? NULL : notice->phase;
+    g_autofree char *event =
+        g_strdup_printf("compute.instance.%s%s%s", name, phase ? "." : "", phase ? phase : "");
+    g_autofree char *url = notifier_image_url(
+        notifier, facts->ctx, json_get_string(facts->instance, "image_ref", NULL));
+    NoticeFacts all = *facts;
+
+    all.image_url = url;
+    publish(notifier, facts->ctx, false, event, notice->error != NULL,
+            legacy_payload_of_action(&all));
 }
 
 static void
-send(Notifier *notifier, const RequestContext *ctx, const char *event_type, const char *priority,
-     json_t *payload)
+send_versioned(Notifier *notifier, const NoticeKind *kind, const InstanceNotice *notice,
+               Instance *instance, const NoticeFacts *facts)
 {
-    for (char **topic = notifier->options->oslo_messaging_notifications.topics; *topic; topic++)
-        rpc_notify(notifier->client, ctx, *topic, notifier->publisher_id, event_type, priority, payload);
+    g_autofree char *event = g_strdup_printf("instance.%s%s%s", notice->action,
+                                             notice->phase ? "." : "",
+                                             notice->phase ? notice->phase : "");
+    g_autofree char *name = instance_make_name(
+        instance, notifier->options->default_group.instance_name_template);
+    g_autoptr(GPtrArray) bdms = read_bdms(notifier, facts->ctx, kind, instance);
+    json_auto_t *shares = read_shares(notifier, facts->ctx, instance);
+    NoticeFacts all = *facts;
+
+    all.instance_name = name;
+    all.bdms = bdms;
+    all.shares = shares;
+    publish(notifier, facts->ctx, true, event, notice->error != NULL,
+            payload_of_action(kind, &all));
 }
 
 void
-notifier_instance(Notifier *notifier, const RequestContext *ctx, const Instance *instance,
+notifier_send(Notifier *notifier, const RequestContext *ctx, Instance *instance,
+              const InstanceNotice *notice)
+{
+    const NoticeKind *kind = notice_kind_find(notice->action);
+    bool has_legacy = kind->legacy && (!kind->is_end_only || g_strcmp0(notice->phase, "end") == 0);
+    json_auto_t *data = NULL;
+    NoticeFacts facts = {
+        .ctx = ctx,
+        .action = notice->action,
+        .network = notice->network ? notice->network->json : NULL,
+        .fields = notice->fields,
+        .extra = notice->extra,
+        .error = notice->error,
+    };
+
+    if (!notifier->sends_versioned && !(notifier->sends_legacy && has_legacy))
+        return;
+    facts.instance = data = read_instance(notifier, ctx, instance);
+    if (notifier->sends_legacy && has_legacy)
+        send_legacy(notifier, kind, notice, &facts);
+    if (notifier->sends_versioned)
+        send_versioned(notifier, kind, notice, instance, &facts);
+}
+
+void
+notifier_instance(Notifier *notifier, const RequestContext *ctx, Instance *instance,
                   const char *action, const char *phase, const NovaError *error)
 {
-    g_autofree char *event = NULL;
-    json_auto_t *payload = NULL;
+    InstanceNotice notice = {.action = action, .phase = phase, .error = error};
 
-    if (!notifier->is_enabled)
-        return;
-    event = g_strdup_printf("compute.instance.%s.%s", action, phase);
-    payload = instance_payload(instance);
-    if (error) {
-        json_set_string(payload, "message", nova_error_message(error));
-        json_set_string(payload, "exception", nova_error_class(error));
-        json_object_set_new(payload, "code", json_integer(nova_error_code(error)));
-    } else if (strcmp(action, "create") == 0 && strcmp(phase, "end") == 0) {
-        json_set_string(payload, "message", "Success");
-    }
-    send(notifier, ctx, event, error ? "error" : "info", payload);
+    notifier_send(notifier, ctx, instance, &notice);
 }
+
+/* --- usage ---------------------------------------------------------------------------------------- */
+
+typedef struct Period {
+    gint64 begin_us, end_us;
+} Period;
+
+static Period
+audited_period(const Notifier *notifier, bool is_current)
+{
+    gint64 now = g_get_real_time();
+    Period period = {now, now};
+
+    audit_period_last(notifier->options->default_group.instance_usage_audit_period, now,
+                      &period.begin_us, &period.end_us);
+    return is_current ? (Period){period.end_us, now} : period;
+}
+
+static json_t *
+legacy_exists_members(const Period *period, const ExistsNotice *notice)
+{
+    g_autofree char *begin = legacy_time_text(period->begin_us);
+    g_autofree char *end = legacy_time_text(period->end_us);
+    json_t *extra = json_pack("{s:s, s:s}", "audit_period_beginning", begin, "audit_period_ending", end);
+
+    if (notice->image_ref_url)
+        json_set_string(extra, "image_ref_url", notice->image_ref_url);
+    if (notice->system_metadata)
+        json_object_set_new(extra, "image_meta", legacy_image_meta(notice->system_metadata));
+    return extra;
+}
+
+void
+notifier_exists(Notifier *notifier, const RequestContext *ctx, Instance *instance,
+                const ExistsNotice *notice)
+{
+    static const NoticeKind plain = {.action = "exists", .legacy = "exists"};
+    Period period = audited_period(notifier, notice->is_current_period);
+    json_auto_t *data = NULL, *extra = NULL, *shares = NULL;
+    g_autoptr(GPtrArray) bdms = NULL;
+    NoticeFacts facts = {.ctx = ctx, .action = "exists"};
+
+    if (!notifier->sends_legacy && !notifier->sends_versioned)
+        return;
+    facts.instance = data = read_instance(notifier, ctx, instance);
+    facts.extra = extra = legacy_exists_members(&period, notice);
+    if (notifier->sends_legacy)
+        send_legacy(notifier, &plain, &(InstanceNotice){.action = "exists"}, &facts);
+    if (!notifier->sends_versioned)
+        return;
+    facts.bdms = bdms = read_bdms(notifier, ctx, &plain, instance);
+    facts.shares = shares = read_shares(notifier, ctx, instance);
+    publish(notifier, ctx, true, "instance.exists", false,
+            payload_of_exists(&facts, period.begin_us, period.end_us));
+}
+
+/* --- failures ------------------------------------------------------------------------------------- */
 
 void
 notifier_exception(Notifier *notifier, const RequestContext *ctx, const char *method,
                    const json_t *args, const NovaError *error)
 {
-    json_auto_t *payload = NULL;
-    json_auto_t *shown = NULL;
+    if (notifier->sends_legacy)
+        publish(notifier, ctx, false, method, true,
+                json_pack("{s:o, s:o}", "exception", legacy_exception(error), "args",
+                          legacy_arguments(args)));
+    if (notifier->sends_versioned)
+        publish(notifier, ctx, true, "compute.exception", true, payload_of_exception(error, method));
+}
 
-    if (!notifier->is_enabled)
-        return;
-    shown = json_copy((json_t *)args);
-    json_object_del(shown, "admin_password");
-    json_object_del(shown, "injected_files");
-    payload = json_pack("{s:s, s:O}", "exception", nova_error_message(error), "args", shown);
-    send(notifier, ctx, method, "error", payload);
+void
+notifier_libvirt_error(Notifier *notifier, const RequestContext *ctx, const NovaError *error)
+{
+    const char *ip = notifier->options->default_group.my_ip;
+
+    if (notifier->sends_legacy)
+        publish(notifier, ctx, false, "compute.libvirt.error", true,
+                json_pack("{s:s, s:s, s:o}", "ip", ip, "method", "_connect", "reason",
+                          legacy_exception(error)));
+    if (notifier->sends_versioned)
+        publish(notifier, ctx, true, "libvirt.connect.error", true,
+                payload_of_libvirt_error(error, ip));
 }

@@ -101,3 +101,6 @@ extern const ObjectType INSTANCE_TYPE;
 Instance *instance_from_json(const json_t *primitive, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 void instance_free(Instance *instance);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Instance, instance_free)
+
+/* The domain's name by instance_name_template ("instance-%08x"); caller frees. */
+char *instance_make_name(const Instance *instance, const char *name_template);

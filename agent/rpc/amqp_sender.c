@@ -28,6 +28,7 @@ typedef struct SendJob {
     char *body;
     size_t length;
     int64_t expiration_ms;
+    int64_t drop_ms; /* notifications that are to be forgotten; 0: never */
 
     /* Only the sender's thread. */
     uint64_t tag;
@@ -62,6 +63,7 @@ struct AmqpSender {
     int64_t stop_ms;      /* guarded by lock; 0: running, else when to stop lingering */
     bool is_connected;    /* guarded by lock */
     bool has_ended;       /* guarded by lock */
+    bool has_dropped;     /* guarded by lock; said once for each time without a link */
     unsigned n_pending;   /* delayed and unconfirmed; guarded by lock */
 
     /* Only the sender's thread. */
@@ -251,6 +253,31 @@ pop_queued(AmqpSender *sender)
     return job;
 }
 
+/* True once for each time that the link was away. */
+static bool
+is_first_drop(AmqpSender *sender)
+{
+    bool is_first;
+
+    pthread_mutex_lock(&sender->lock);
+    is_first = !sender->has_dropped;
+    sender->has_dropped = true;
+    pthread_mutex_unlock(&sender->lock);
+    return is_first;
+}
+
+/* A notification that waited for the link longer than its retries. */
+static bool
+is_stale(AmqpSender *sender, const SendJob *job)
+{
+    if (job->drop_ms == 0 || amqp_now_ms() < job->drop_ms)
+        return false;
+    if (is_first_drop(sender))
+        LOG_WARNING("Could not send notification to %s: dropped, and others with it",
+                    job->routing_key);
+    return true;
+}
+
 static void
 publish_queued(AmqpSender *sender)
 {
@@ -259,7 +286,7 @@ publish_queued(AmqpSender *sender)
     while (amqp_link_is_open(sender->link) && (job = pop_queued(sender))) {
         NovaError *error = NULL;
 
-        if (is_reply(job) && is_dead_queue(sender, job->routing_key))
+        if ((is_reply(job) && is_dead_queue(sender, job->routing_key)) || is_stale(sender, job))
             finish_job(sender, job, NULL);
         else if (publish(sender, job, &error))
             g_queue_push_tail(&sender->unconfirmed, job);
@@ -344,6 +371,8 @@ set_connected(AmqpSender *sender, bool is_connected)
 {
     pthread_mutex_lock(&sender->lock);
     sender->is_connected = is_connected;
+    if (!is_connected)
+        sender->has_dropped = false;
     pthread_mutex_unlock(&sender->lock);
 }
 
@@ -573,24 +602,41 @@ send_job_new(const AmqpMessage *message)
 /* Keep-alives are for now or never; notifications must not fill the memory of a deaf broker's
  * peer. Call with the lock held. */
 static bool
-is_accepted(const AmqpSender *sender, AmqpDestination destination)
+is_accepted(const AmqpSender *sender, const AmqpMessage *message)
 {
     if (sender->has_ended)
         return false;
-    if (destination == AMQP_TO_REPLY_QUEUE_ONCE)
+    if (message->destination == AMQP_TO_REPLY_QUEUE_ONCE)
         return sender->is_connected;
-    return destination != AMQP_TO_NOTIFICATION ||
+    if (message->destination != AMQP_TO_NOTIFICATION)
+        return true;
+    return (sender->is_connected || message->retry != 0) &&
            g_queue_get_length((GQueue *)&sender->queued) < MAX_DROPPABLE_QUEUE;
+}
+
+/* How long that many attempts at the link take; 0: for ever. */
+static int64_t
+patience_ms(const TransportSettings *settings, int retry)
+{
+    int64_t patience = 0, pause = settings->rabbit_retry_interval_s;
+
+    for (int i = 0; i < retry && i < 1000; i++) {
+        patience += MIN(pause, settings->rabbit_interval_max_s) * 1000;
+        pause += settings->rabbit_retry_backoff_s;
+    }
+    return patience;
 }
 
 void
 amqp_sender_post(AmqpSender *sender, const AmqpMessage *message)
 {
     SendJob *job = send_job_new(message);
+    int64_t patience = patience_ms(sender->settings, message->retry);
     bool is_taken;
 
+    job->drop_ms = patience ? amqp_now_ms() + patience : 0;
     pthread_mutex_lock(&sender->lock);
-    is_taken = is_accepted(sender, message->destination);
+    is_taken = is_accepted(sender, message);
     if (is_taken)
         g_queue_push_tail(&sender->queued, job);
     pthread_mutex_unlock(&sender->lock);
@@ -598,7 +644,10 @@ amqp_sender_post(AmqpSender *sender, const AmqpMessage *message)
         amqp_link_wake(sender->link);
         return;
     }
-    if (message->destination != AMQP_TO_REPLY_QUEUE_ONCE)
+    if (message->destination == AMQP_TO_NOTIFICATION && is_first_drop(sender))
+        LOG_WARNING("Could not send notification to %s: dropped, and others with it until the bus "
+                    "is back", job->routing_key);
+    else if (message->destination == AMQP_TO_REPLY_QUEUE)
         LOG_WARNING("A message to '%s' was dropped: it cannot be sent now", job->routing_key);
     send_job_free(job);
 }

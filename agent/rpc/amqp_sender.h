@@ -33,6 +33,8 @@ typedef struct AmqpMessage {
     const char *body;         /* 'length' bytes */
     size_t length;
     int64_t expiration_ms;    /* 0: none */
+    int retry;                /* notifications: how often the link may be tried for it before it is
+                                 dropped; 0: sent only while there is a link, -1: no limit */
 } AmqpMessage;
 
 AmqpSender *amqp_sender_new(const TransportSettings *settings);

@@ -362,12 +362,11 @@ rpc_fanout(RpcClient *client, const RequestContext *ctx, const RpcTarget *target
 
 void
 rpc_notify(RpcClient *client, const RequestContext *ctx, const char *topic,
-           const char *publisher_id, const char *event_type, const char *priority, json_t *payload)
+           const RpcNotification *notification)
 {
-    g_autofree char *level = g_ascii_strdown(priority, -1);
+    g_autofree char *level = g_ascii_strdown(notification->priority, -1);
     g_autofree char *key = g_strdup_printf("%s.%s", topic, level);
-    g_autofree char *body = rpc_message_make_notification(ctx, publisher_id, event_type, priority,
-                                                          payload);
+    g_autofree char *body = rpc_message_make_notification(ctx, notification);
 
     amqp_sender_post(client->sender, &(AmqpMessage){
                                          .destination = AMQP_TO_NOTIFICATION,
@@ -375,6 +374,7 @@ rpc_notify(RpcClient *client, const RequestContext *ctx, const char *topic,
                                          .routing_key = key,
                                          .body = body,
                                          .length = strlen(body),
+                                         .retry = notification->retry,
                                      });
 }
 

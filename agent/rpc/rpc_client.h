@@ -13,6 +13,7 @@
 #include "agent/base/nova_error.h"
 #include "agent/base/request_context.h"
 #include "agent/rpc/amqp_sender.h"
+#include "agent/rpc/rpc_message.h"
 #include "agent/rpc/transport_settings.h"
 
 typedef struct RpcClient RpcClient;
@@ -46,8 +47,7 @@ bool rpc_cast(RpcClient *client, const RequestContext *ctx, const RpcTarget *tar
 bool rpc_fanout(RpcClient *client, const RequestContext *ctx, const RpcTarget *target,
                 const char *method, json_t *args, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
-/* To the queue "<topic>.<priority>", declared as oslo.messaging's notifier does. Queued only:
- * a notification holds up nobody. */
+/* To the queue "<topic>.<priority>", declared as oslo.messaging's notifier does. Queued only: a
+ * notification holds up nobody, and the queue is bounded. */
 void rpc_notify(RpcClient *client, const RequestContext *ctx, const char *topic,
-                const char *publisher_id, const char *event_type, const char *priority,
-                json_t *payload);
+                const RpcNotification *notification);

@@ -193,15 +193,22 @@ rpc_reply_free(RpcReply *reply)
     g_free(reply);
 }
 
+/* Message format 1.0. */
+static char *
+close_bare(json_t *message)
+{
+    g_autofree char *id = rpc_new_id();
+
+    json_set_string(message, "_unique_id", id);
+    return json_to_text(message);
+}
+
 static char *
 close_envelope(json_t *message)
 {
-    g_autofree char *id = rpc_new_id();
-    g_autofree char *inner = NULL;
+    g_autofree char *inner = close_bare(message);
     json_auto_t *outer = json_object();
 
-    json_set_string(message, "_unique_id", id);
-    inner = json_to_text(message);
     json_set_string(outer, "oslo.version", ENVELOPE_VERSION);
     json_set_string(outer, "oslo.message", inner);
     return json_to_text(outer);
@@ -273,20 +280,20 @@ notification_timestamp(void)
 }
 
 char *
-rpc_message_make_notification(const RequestContext *ctx, const char *publisher_id,
-                              const char *event_type, const char *priority, json_t *payload)
+rpc_message_make_notification(const RequestContext *ctx, const RpcNotification *notification)
 {
+    g_autoptr(RequestContext) shown = request_context_redacted(ctx);
     json_auto_t *message = json_object();
     g_autofree char *id = g_uuid_string_random();
-    g_autofree char *priority_upper = g_ascii_strup(priority, -1);
+    g_autofree char *priority = g_ascii_strup(notification->priority, -1);
     g_autofree char *timestamp = notification_timestamp();
 
     json_set_string(message, "message_id", id);
-    json_set_string(message, "publisher_id", publisher_id);
-    json_set_string(message, "event_type", event_type);
-    json_set_string(message, "priority", priority_upper);
-    json_object_set(message, "payload", payload);
+    json_set_string(message, "publisher_id", notification->publisher_id);
+    json_set_string(message, "event_type", notification->event_type);
+    json_set_string(message, "priority", priority);
+    json_object_set(message, "payload", notification->payload);
     json_set_string(message, "timestamp", timestamp);
-    request_context_to_message(ctx, message);
-    return close_envelope(message);
+    request_context_to_message(shown, message);
+    return notification->is_bare ? close_bare(message) : close_envelope(message);
 }

@@ -53,6 +53,16 @@ RpcReply *rpc_reply_parse(const char *body, size_t length, NovaError **err);
 void rpc_reply_free(RpcReply *reply);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RpcReply, rpc_reply_free)
 
+/* What oslo.messaging's messaging drivers send. */
+typedef struct RpcNotification {
+    const char *publisher_id; /* "compute.<host>" */
+    const char *event_type;
+    const char *priority;     /* "INFO", in any case */
+    json_t *payload;          /* borrowed */
+    bool is_bare;             /* driver "messaging": no envelope (message format 1.0) */
+    int retry;                /* [oslo_messaging_notifications]retry: -1 keeps it for a dead bus */
+} RpcNotification;
+
 /* What all of these return is a whole message body in an envelope; g_free() it. Each has a new
  * _unique_id. 'args' and 'result' are borrowed; NULL args means {}. */
 
@@ -63,10 +73,9 @@ char *rpc_message_make_request(const RequestContext *ctx, const char *namespace,
 char *rpc_message_make_reply(const char *msg_id, json_t *result);
 char *rpc_message_make_failure(const char *msg_id, const NovaError *failure, int release);
 char *rpc_message_make_keepalive(const char *msg_id);
-/* oslo.messaging.notify: message_id, publisher_id, event_type, priority, payload, timestamp. */
-char *rpc_message_make_notification(const RequestContext *ctx, const char *publisher_id,
-                                    const char *event_type, const char *priority,
-                                    json_t *payload);
+/* oslo.messaging.notify: message_id, publisher_id, event_type, priority, payload, timestamp, and
+ * the context without its secrets. */
+char *rpc_message_make_notification(const RequestContext *ctx, const RpcNotification *notification);
 
 /* 32 hexadecimal digits, as uuid.uuid4().hex; g_free(). */
 char *rpc_new_id(void);

@@ -54,8 +54,8 @@ copy_queues(TransportSettings *settings, const OptionsOsloMessagingRabbit *rabbi
     replace(&settings->queue_processname, rabbit->processname);
 }
 
-TransportSettings *
-transport_settings_from_options(const Options *options, NovaError **err)
+static TransportSettings *
+settings_for(const Options *options, const char *url, NovaError **err)
 {
     g_autoptr(TransportSettings) settings = transport_settings_defaults();
 
@@ -65,7 +65,19 @@ transport_settings_from_options(const Options *options, NovaError **err)
     replace(&settings->lock_path, options->oslo_concurrency.lock_path);
     copy_tls_and_retries(settings, &options->oslo_messaging_rabbit);
     copy_queues(settings, &options->oslo_messaging_rabbit);
-    if (!transport_settings_finish(settings, options->default_group.transport_url, err))
+    if (!transport_settings_finish(settings, url, err))
         return NULL;
     return g_steal_pointer(&settings);
+}
+
+TransportSettings *
+transport_settings_from_options(const Options *options, NovaError **err)
+{
+    return settings_for(options, options->default_group.transport_url, err);
+}
+
+TransportSettings *
+transport_settings_for_notifications(const Options *options, NovaError **err)
+{
+    return settings_for(options, options->oslo_messaging_notifications.transport_url, err);
 }

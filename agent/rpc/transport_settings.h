@@ -59,6 +59,8 @@ typedef struct TransportSettings {
 
 /* A wrong URL, a wrong query value, or combinations that oslo.messaging refuses: ValueError. */
 TransportSettings *transport_settings_from_options(const Options *options, NovaError **err);
+/* The same for [oslo_messaging_notifications]transport_url, which must be set. */
+TransportSettings *transport_settings_for_notifications(const Options *options, NovaError **err);
 
 /* Library defaults for 'url'; what tests and small tools use. */
 TransportSettings *transport_settings_new(const char *url, NovaError **err);

@@ -358,6 +358,28 @@ read_bdms(Build *build, NovaError **err)
     return build->bdms && build_check_volumes(build->bdms, err);
 }
 
+static void
+notify_start(Build *build)
+{
+    Operation *op = build->op;
+    json_auto_t *extra = json_pack("{s:s}", "image_name",
+                                   json_get_string(json_get_object(op->args, "image"), "name", ""));
+    InstanceNotice notice = {.action = "create", .phase = "start", .extra = extra};
+
+    notifier_send(op->host->notifier, op->ctx, op->instance, &notice);
+}
+
+static void
+notify_end(Build *build)
+{
+    Operation *op = build->op;
+    json_auto_t *extra = json_pack("{s:s}", "message", "Success");
+    InstanceNotice notice = {
+        .action = "create", .phase = "end", .network = build->plan->network, .extra = extra};
+
+    notifier_send(op->host->notifier, op->ctx, op->instance, &notice);
+}
+
 bool
 op_build_and_run_instance(Operation *op, NovaError **err)
 {
@@ -378,7 +400,7 @@ op_build_and_run_instance(Operation *op, NovaError **err)
         nova_error_free(error);
         return true;
     }
-    notifier_instance(op->host->notifier, op->ctx, op->instance, "create", "start", NULL);
+    notify_start(&build);
     ok = read_bdms(&build, &error) && run_steps(&build, &error);
     if (ok) {
         LOG_INFO("Took %.2f seconds to build instance.",
@@ -386,7 +408,7 @@ op_build_and_run_instance(Operation *op, NovaError **err)
         resource_tracker_build_succeeded(op->host->tracker);
         resource_tracker_note(op->host->tracker, op->ctx, op->instance);
         conductor_scheduler_update(op->host->conductor, op->ctx, op->host->name, op->instance);
-        notifier_instance(op->host->notifier, op->ctx, op->instance, "create", "end", NULL);
+        notify_end(&build);
     } else {
         ok = build_failed(&build, error, err);
     }

@@ -152,7 +152,6 @@ end_in_error(Build *build, NovaError *error, NovaError **err)
     save_or_log(build);
     undo_allocation(build);
     resource_tracker_build_failed(op->host->tracker, op->ctx);
-    notifier_instance(op->host->notifier, op->ctx, op->instance, "create", "error", error);
     return nova_error_propagate(err, error);
 }
 
@@ -262,6 +261,7 @@ build_failed(Build *build, NovaError *error, NovaError **err)
 
     LOG_ERROR("Instance failed to spawn: %s: %s", nova_error_class(error), nova_error_details(error));
     undo_all(build);
+    notifier_instance(op->host->notifier, op->ctx, op->instance, "create", "error", error);
     if (is_being_deleted(error)) {
         LOG_DEBUG("The instance is being deleted: the build ends here");
         undo_allocation(build);

@@ -6,7 +6,7 @@
  * errors is reported, and kept here; domain_xml.c puts them together in the order of the XML. */
 
 #include "compute/xml/domain_xml.h"
-#include "compute/xml/guest_request.h"
+#include "compute/fit/guest_request.h"
 #include "compute/xml/machine.h"
 #include "compute/xml/xml_builder.h"
 

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "compute/xml/guest_request.h"
+#include "compute/fit/guest_request.h"
 
 static bool
 check_policies(const GuestRequest *alone, const char **ret_cpu_policy, NovaError **err)

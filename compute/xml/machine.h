@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "compute/xml/guest_request.h"
+#include "compute/fit/guest_request.h"
 #include "conf/options.h"
 
 /* hw_architecture, else the host's. */

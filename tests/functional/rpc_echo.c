@@ -114,7 +114,9 @@ run_command(RpcClient *client, RpcServer *server, AmqpSender *sender, json_t *co
     else if (strcmp(action, "fanout") == 0)
         result = rpc_fanout(client, ctx, &target, method, args, &error) ? json_true() : NULL;
     else if (strcmp(action, "notify") == 0)
-        rpc_notify(client, ctx, target.topic, "compute.host", method, "INFO", args);
+        rpc_notify(client, ctx, target.topic,
+                   &(RpcNotification){.publisher_id = "compute.host", .event_type = method,
+                                      .priority = "INFO", .payload = args, .retry = -1});
     else if (strcmp(action, "state") == 0)
         return json_pack("{s:b, s:b, s:i}", "consuming", rpc_server_is_consuming(server),
                          "connected", amqp_sender_is_connected(sender), "queued",

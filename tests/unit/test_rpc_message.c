@@ -265,8 +265,9 @@ notifications_look_like_the_notifiers(void **state)
 {
     g_autoptr(RequestContext) ctx = request_context_new_admin();
     json_auto_t *payload = json_pack("{s:i}", "p", 1);
-    g_autofree char *body = rpc_message_make_notification(ctx, "compute.h", "compute.x.start",
-                                                          "info", payload);
+    RpcNotification notification = {.publisher_id = "compute.h", .event_type = "compute.x.start",
+                                    .priority = "info", .payload = payload};
+    g_autofree char *body = rpc_message_make_notification(ctx, &notification);
     json_auto_t *message = opened(body);
     const char *timestamp = json_get_string(message, "timestamp", "");
 
@@ -277,6 +278,27 @@ notifications_look_like_the_notifiers(void **state)
     assert_int_equal(strlen(timestamp), strlen("2026-01-02 03:04:05.678901"));
     assert_int_equal(timestamp[19], '.');
     assert_int_equal(strlen(json_get_string(message, "message_id", "")), 36);
+}
+
+static void
+notifications_show_no_token(void **state)
+{
+    const char *text = "{\"_context_auth_token\": \"secret\", \"_context_remote_address\": \"192.0.2.1\", "
+                       "\"_context_service_catalog\": [{}], \"_context_request_id\": \"req-1\"}";
+    json_auto_t *request = json_loads(text, 0, NULL);
+    g_autoptr(RequestContext) ctx = request_context_from_message(request, NULL);
+    json_auto_t *payload = json_object();
+    RpcNotification notification = {.publisher_id = "compute.h", .event_type = "e",
+                                    .priority = "INFO", .payload = payload, .is_bare = true};
+    g_autofree char *body = rpc_message_make_notification(ctx, &notification);
+    json_auto_t *message = json_loads(body, 0, NULL);
+
+    (void)state;
+    assert_true(json_is_null(json_object_get(message, "_context_auth_token")));
+    assert_true(json_is_null(json_object_get(message, "_context_remote_address")));
+    assert_int_equal(json_array_size(json_object_get(message, "_context_service_catalog")), 0);
+    assert_string_equal(json_get_string(message, "_context_request_id", ""), "req-1");
+    assert_string_equal(json_get_string(message, "event_type", ""), "e"); /* bare: no envelope */
 }
 
 int
@@ -297,6 +319,7 @@ main(void)
         cmocka_unit_test(a_failure_is_text_within_text),
         cmocka_unit_test(replies_need_their_id_and_survive_the_rest),
         cmocka_unit_test(notifications_look_like_the_notifiers),
+        cmocka_unit_test(notifications_show_no_token),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

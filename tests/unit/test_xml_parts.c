@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "compute/xml/capabilities.h"
-#include "compute/xml/cpu_set.h"
+#include "compute/fit/cpu_set.h"
 #include "compute/xml/domain_xml.h"
-#include "compute/xml/guest_request.h"
+#include "compute/fit/guest_request.h"
 #include "compute/xml/xml_builder.h"
 
 static void

@@ -9,9 +9,10 @@
 #include <stdbool.h>
 
 #include "agent/base/nova_error.h"
+#include "agent/base/python_text.h"
 #include "agent/objects/flavor.h"
 #include "agent/objects/image_meta.h"
-#include "compute/xml/cpu_set.h"
+#include "compute/fit/cpu_set.h"
 
 typedef enum Tristate { TRISTATE_UNSET = -1, TRISTATE_FALSE = 0, TRISTATE_TRUE = 1 } Tristate;
 
@@ -27,14 +28,6 @@ const char *request_image(const GuestRequest *request, const char *key);
 Tristate request_image_bool(const GuestRequest *request, const char *key);
 /* 'fallback' when unset. */
 int64_t request_image_int(const GuestRequest *request, const char *key, int64_t fallback);
-
-/* oslo_utils.strutils.bool_from_string(); NULL is false. */
-bool is_true_string(const char *text);
-/* Python's int(text): false (ValueError in *err) for what it refuses; clamps beyond 64 bits. */
-bool python_int(const char *text, int64_t *ret_value, NovaError **err);
-/* str(int(text)), of any length; NULL with ValueError; g_free(). */
-char *python_int_text(const char *text, NovaError **err);
-bool is_one_of(const char *text, const char *const *allowed);
 
 /* flavor "PREFIX:KEY" or image "PREFIX_KEY"; FlavorImageConflict when both are there and differ. */
 bool request_unique(const GuestRequest *request, const char *prefix, const char *key,

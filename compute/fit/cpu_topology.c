@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sockets, cores and threads of the guest (nova.virt.hardware.get_best_cpu_topology). */
 
-#include "compute/xml/guest_request.h"
+#include "compute/fit/guest_request.h"
 
 #define NO_LIMIT 65536
 

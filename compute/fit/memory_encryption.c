@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "compute/xml/guest_request.h"
+#include "compute/fit/guest_request.h"
 
 typedef struct EncryptionModel {
     MemoryEncryption model;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "compute/xml/cpu_set.h"
+#include "compute/fit/cpu_set.h"
 
 #include <string.h>
+
+#include "agent/base/python_text.h"
 
 void
 cpu_set_clear(CpuSet *set)
@@ -118,15 +120,6 @@ cpu_set_next(const CpuSet *set, int64_t from)
     return -1;
 }
 
-/* Python's int(): surrounding white space, a sign, decimal digits. */
-static bool
-parse_number(char *text, int64_t *ret_number)
-{
-    const char *digits = g_strstrip(text);
-
-    return *digits && g_ascii_string_to_signed(digits, 10, INT64_MIN, INT64_MAX, ret_number, NULL);
-}
-
 static bool
 invalid_rule(NovaError **err, const char *what, const char *rule)
 {
@@ -139,12 +132,13 @@ parse_range(const char *rule, const char *dash, CpuSet *members, CpuSet *rejecte
     bool reject = rule[0] == '^';
     const char *start = rule + (reject ? 1 : 0);
     g_autofree char *first_text = g_strndup(start, (gsize)(dash - start));
-    g_autofree char *last_text = g_strdup(dash + 1);
     int64_t first, last;
 
-    if (!parse_number(first_text, &first) || !parse_number(last_text, &last) || first > last)
+    if (!python_int(first_text, &first, NULL) || !python_int(dash + 1, &last, NULL) || first > last)
         return invalid_rule(err, "range", rule);
-    if (!cpu_set_add_range(reject ? rejected : members, first, last))
+    if (reject)
+        cpu_set_add_range(rejected, first, MIN(last, CPU_SET_MAX - 1));
+    else if (!cpu_set_add_range(members, first, last))
         return invalid_rule(err, "range", rule);
     return true;
 }
@@ -153,10 +147,10 @@ static bool
 parse_single(const char *rule, CpuSet *members, CpuSet *rejected, NovaError **err)
 {
     bool reject = rule[0] == '^';
-    g_autofree char *text = g_strdup(rule + (reject ? 1 : 0));
     int64_t number;
 
-    if (!parse_number(text, &number) || !cpu_set_add(reject ? rejected : members, number))
+    if (!python_int(rule + (reject ? 1 : 0), &number, NULL) ||
+        (!cpu_set_add(reject ? rejected : members, number) && !reject))
         return invalid_rule(err, reject ? "exclusion" : "inclusion", rule);
     return true;
 }
@@ -169,7 +163,7 @@ cpu_set_parse(const char *spec, CpuSet *set, NovaError **err)
     g_auto(CpuSet) rejected = {0};
 
     for (unsigned i = 0; rules[i]; i++) {
-        const char *rule = g_strstrip(rules[i]);
+        g_autofree char *rule = python_strip(rules[i]);
         const char *dash = strchr(rule, '-');
 
         if (!*rule)

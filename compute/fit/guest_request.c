@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "compute/xml/guest_request.h"
+#include "compute/fit/guest_request.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 const char *
@@ -47,82 +45,6 @@ request_image_int(const GuestRequest *request, const char *key, int64_t fallback
     const json_t *value = image_value(request, key);
 
     return json_is_integer(value) ? json_integer_value(value) : fallback;
-}
-
-bool
-is_true_string(const char *text)
-{
-    static const char *const words[] = {"1", "t", "true", "on", "y", "yes", NULL};
-    g_autofree char *lowered = text ? g_ascii_strdown(text, -1) : NULL;
-
-    return lowered && is_one_of(g_strstrip(lowered), words);
-}
-
-bool
-is_one_of(const char *text, const char *const *allowed)
-{
-    for (unsigned i = 0; text && allowed[i]; i++) {
-        if (!strcmp(text, allowed[i]))
-            return true;
-    }
-    return false;
-}
-
-/* Sign and digits of what int() accepts: white space around, single underscores between digits. */
-static char *
-strip_int(const char *text)
-{
-    g_autofree char *copy = g_strstrip(g_strdup(text));
-    GString *digits = g_string_new(NULL);
-    const char *p = copy;
-
-    if (*p == '+' || *p == '-') {
-        if (*p == '-')
-            g_string_append_c(digits, '-');
-        p++;
-    }
-    if (!g_ascii_isdigit(*p))
-        return g_string_free(digits, TRUE);
-    for (; *p; p++) {
-        if (*p == '_' && g_ascii_isdigit(p[1]) && p[-1] != '_')
-            continue;
-        if (!g_ascii_isdigit(*p))
-            return g_string_free(digits, TRUE);
-        g_string_append_c(digits, *p);
-    }
-    return g_string_free(digits, FALSE);
-}
-
-char *
-python_int_text(const char *text, NovaError **err)
-{
-    g_autofree char *digits = strip_int(text);
-    const char *significant;
-    bool negative;
-
-    if (!digits) {
-        nova_error_set(err, NOVA_ERROR_VALUE_ERROR,
-                       "invalid literal for int() with base 10: '%s'", text);
-        return NULL;
-    }
-    negative = digits[0] == '-';
-    significant = digits + negative;
-    while (*significant == '0' && significant[1])
-        significant++;
-    if (!strcmp(significant, "0"))
-        negative = false;
-    return g_strconcat(negative ? "-" : "", significant, NULL);
-}
-
-bool
-python_int(const char *text, int64_t *ret_value, NovaError **err)
-{
-    g_autofree char *digits = python_int_text(text, err);
-
-    if (!digits)
-        return false;
-    *ret_value = g_ascii_strtoll(digits, NULL, 10);
-    return true;
 }
 
 /* Nova's text names the image; one without a name (a volume's) fails while the text is made. */

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* For the files that are the resource tracker: resource_tracker.c, move_claim.c. */
+
+#include <pthread.h>
+
+#include "compute/resource_tracker.h"
+
+/* What one instance counts for, or the other end of its move. */
+typedef struct Usage {
+    int64_t memory_mib;
+    int64_t vcpus;
+    int64_t disk_mib;
+    VmState vm_state;
+    TaskState task_state;
+    char *os_type;
+    char *project_id;
+    char *migration_uuid; /* of a move's usage, which is no further server; else NULL */
+} Usage;
+
+struct ResourceTracker {
+    const Options *options; /* immutable, as the next three */
+    Conductor *conductor;
+    Placement *placement;
+    Hypervisor *hypervisor;
+    pthread_mutex_t lock;   /* of all below */
+    char *node_uuid;
+    int64_t service_id;
+    NodeFacts *facts;
+    ComputeNode *node;      /* NULL: not created or read yet */
+    GHashTable *usages;     /* instance uuid → Usage */
+    GHashTable *moves;      /* instance uuid → Usage: what a move under way holds besides */
+    int64_t failed_builds;
+};
+
+/* All with the lock held. */
+
+/* Of an instance as if it had this flavor. */
+Usage *tracker_usage_of(const Instance *instance, const Flavor *flavor);
+/* ComputeResourcesUnavailable while the node has no record. */
+bool tracker_check_node(const ResourceTracker *tracker, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+/* Usage has changed: into the node's record, which is saved. A failure is the next update's to
+ * mend. */
+void tracker_save_usage(ResourceTracker *tracker, const RequestContext *ctx);
+
+/* move_claim.c: counts the moves under way anew; 'instances' are this host's. */
+bool move_claims_count(ResourceTracker *tracker, const RequestContext *ctx,
+                       const GPtrArray *instances, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+/* Is the consumer of an allocation a move that is counted? */
+bool move_claims_have(const ResourceTracker *tracker, const char *migration_uuid);
