@@ -18,6 +18,7 @@
 #include "agent/service.h"
 #include "compute/guest_config.h"
 #include "compute/init_host.h"
+#include "compute/power_sync.h"
 #include "compute/resource_tracker.h"
 
 /* How long the last messages may take to leave when the process ends. */
@@ -247,14 +248,67 @@ on_connection(const char *reason, void *user)
         dispatcher_queue(agent->dispatcher, NULL, refresh_guest_config, NULL, agent);
 }
 
+/* ---- what libvirt tells ---- */
+
+typedef struct LifecycleNews {
+    Agent *agent;
+    LifecycleEvent event;
+    char *uuid;
+} LifecycleNews;
+
+static void
+lifecycle_news_free(void *user)
+{
+    LifecycleNews *news = user;
+
+    g_free(news->uuid);
+    g_free(news);
+}
+
+static void
+work_on_lifecycle(void *user)
+{
+    LifecycleNews *news = user;
+
+    power_sync_on_event(&news->agent->host, news->uuid, news->event);
+    lifecycle_news_free(news);
+}
+
+/* LIBVIRT thread. The news waits for the server's operations: what they cause is no news then. */
+static void
+on_lifecycle(const char *uuid, LifecycleEvent event, void *user)
+{
+    Agent *agent = user;
+    LifecycleNews *news = g_new(LifecycleNews, 1);
+
+    *news = (LifecycleNews){agent, event, g_strdup(uuid)};
+    dispatcher_queue(agent->dispatcher, uuid, work_on_lifecycle, lifecycle_news_free, news);
+}
+
+static void
+on_connect_failed(const NovaError *error, void *user)
+{
+    Agent *agent = user;
+    g_autoptr(RequestContext) ctx = request_context_new_admin();
+
+    notifier_libvirt_error(agent->host.notifier, ctx, error);
+}
+
 /* ---- making and ending ---- */
 
 static Hypervisor *
 new_hypervisor(Agent *agent)
 {
     const char *uri = agent->options->libvirt.connection_uri;
-    HypervisorCallbacks callbacks = {.connection = on_connection, .user = agent};
+    HypervisorCallbacks callbacks = {
+        .connection = on_connection, .connect_failed = on_connect_failed, .user = agent};
 
+    if (agent->options->workarounds.handle_virt_lifecycle_events)
+        callbacks.lifecycle = on_lifecycle;
+    else
+        LOG_INFO("Instance lifecycle events from the compute driver have been disabled%s.",
+                 agent->options->default_group.sync_power_state_interval < 0
+                     ? "; power states are not synchronized at all" : "");
     return hypervisor_new(uri && *uri ? uri : "qemu:///system", &callbacks);
 }
 

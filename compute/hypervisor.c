@@ -11,6 +11,7 @@
 
 #include "agent/base/log.h"
 #include "compute/libvirt_auto.h"
+#include "compute/stop_delay.h"
 
 #define KEEPALIVE_INTERVAL_S 5
 #define KEEPALIVE_COUNT 6
@@ -24,9 +25,11 @@ struct Hypervisor {
     virConnectPtr connection;      /* guarded by lock; NULL while there is none */
     bool stopping;                 /* guarded by lock */
     bool was_connected;            /* guarded by lock; a loss is reported once */
+    bool has_failed;               /* guarded by lock; the last attempt to connect */
     char *capabilities;            /* guarded by lock; of this connection */
     GHashTable *domain_capabilities; /* guarded by lock; "emulator|arch|machine|type" → XML */
     int timer;
+    StopDelay *stops;              /* LIBVIRT thread only */
     pthread_mutex_t event_lock;
     pthread_cond_t event;          /* event_serial went up */
     uint64_t event_serial;         /* guarded by event_lock */
@@ -82,18 +85,30 @@ lifecycle_kind(int event, int detail)
     case VIR_DOMAIN_EVENT_STARTED:
         return LIFECYCLE_STARTED;
     case VIR_DOMAIN_EVENT_STOPPED:
-        return detail == VIR_DOMAIN_EVENT_STOPPED_CRASHED ? LIFECYCLE_CRASHED : LIFECYCLE_STOPPED;
+        return LIFECYCLE_STOPPED;
     case VIR_DOMAIN_EVENT_SUSPENDED:
-        return LIFECYCLE_PAUSED;
+        return detail == VIR_DOMAIN_EVENT_SUSPENDED_MIGRATED ||
+                       detail == VIR_DOMAIN_EVENT_SUSPENDED_POSTCOPY
+                   ? LIFECYCLE_MIGRATED
+                   : LIFECYCLE_PAUSED;
     case VIR_DOMAIN_EVENT_RESUMED:
         return LIFECYCLE_RESUMED;
-    case VIR_DOMAIN_EVENT_PMSUSPENDED:
-        return LIFECYCLE_SUSPENDED;
-    case VIR_DOMAIN_EVENT_CRASHED:
-        return LIFECYCLE_CRASHED;
     default:
         return -1;
     }
+}
+
+static void
+tell_lifecycle(Hypervisor *hypervisor, const char *uuid, LifecycleEvent event)
+{
+    if (hypervisor->callbacks.lifecycle)
+        hypervisor->callbacks.lifecycle(uuid, event, hypervisor->callbacks.user);
+}
+
+static void
+tell_stopped(const char *uuid, void *user)
+{
+    tell_lifecycle(user, uuid, LIFECYCLE_STOPPED);
 }
 
 static int
@@ -105,9 +120,25 @@ on_lifecycle(virConnectPtr connection, virDomainPtr domain, int event, int detai
 
     (void)connection;
     note_event(hypervisor);
-    if (kind >= 0 && hypervisor->callbacks.lifecycle && virDomainGetUUIDString(domain, uuid) == 0)
-        hypervisor->callbacks.lifecycle(uuid, (LifecycleEvent)kind, hypervisor->callbacks.user);
+    if (kind < 0 || virDomainGetUUIDString(domain, uuid) < 0)
+        return 0;
+    if (kind == LIFECYCLE_STOPPED) {
+        stop_delay_add(hypervisor->stops, uuid, g_get_monotonic_time());
+        return 0;
+    }
+    stop_delay_cancel(hypervisor->stops, uuid);
+    tell_lifecycle(hypervisor, uuid, (LifecycleEvent)kind);
     return 0;
+}
+
+/* A device is out of its guest, or will not go: whoever waits for it looks again. */
+static void
+on_device_removed(virConnectPtr connection, virDomainPtr domain, const char *alias, void *user)
+{
+    (void)connection;
+    (void)domain;
+    LOG_DEBUG("Device %s was removed from its guest, or could not be", alias);
+    note_event(user);
 }
 
 static const char *
@@ -155,6 +186,19 @@ on_close(virConnectPtr connection, int reason, void *user)
         hypervisor->callbacks.connection(close_reason(reason), hypervisor->callbacks.user);
 }
 
+/* A driver without such devices (test:///) has no such events. */
+static void
+register_device_events(virConnectPtr connection, Hypervisor *hypervisor)
+{
+    if (virConnectDomainEventRegisterAny(connection, NULL, VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED,
+                                         VIR_DOMAIN_EVENT_CALLBACK(on_device_removed), hypervisor,
+                                         NULL) < 0 ||
+        virConnectDomainEventRegisterAny(connection, NULL, VIR_DOMAIN_EVENT_ID_DEVICE_REMOVAL_FAILED,
+                                         VIR_DOMAIN_EVENT_CALLBACK(on_device_removed), hypervisor,
+                                         NULL) < 0)
+        LOG_DEBUG("libvirt at %s tells nothing of removed devices", hypervisor->uri);
+}
+
 /* Called with the lock held: libvirt's calls here last at most as long as its keepalive. */
 static bool
 open_connection(Hypervisor *hypervisor, NovaError **err)
@@ -171,27 +215,38 @@ open_connection(Hypervisor *hypervisor, NovaError **err)
         virConnectClose(connection);
         return false;
     }
+    register_device_events(connection, hypervisor);
     if (virConnectSetKeepAlive(connection, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT) < 0)
         LOG_DEBUG("libvirt at %s has no keepalive", hypervisor->uri);
     hypervisor->connection = connection;
     return true;
 }
 
+/* Returns false. A failure is told once for each time that libvirt is away. */
+static bool
+tell_failure(Hypervisor *hypervisor, NovaError *error, bool is_first, NovaError **err)
+{
+    if (is_first && hypervisor->callbacks.connect_failed)
+        hypervisor->callbacks.connect_failed(error, hypervisor->callbacks.user);
+    return nova_error_propagate(err, error);
+}
+
 static bool
 ensure_connection(Hypervisor *hypervisor, NovaError **err)
 {
-    bool opened = false;
+    bool opened = false, is_first;
+    NovaError *error = NULL;
 
     pthread_mutex_lock(&hypervisor->lock);
-    if (!hypervisor->connection) {
-        opened = open_connection(hypervisor, err);
-        if (!opened) {
-            pthread_mutex_unlock(&hypervisor->lock);
-            return false;
-        }
+    if (!hypervisor->connection)
+        opened = open_connection(hypervisor, &error);
+    is_first = error && !hypervisor->has_failed;
+    hypervisor->has_failed = error != NULL;
+    if (opened)
         hypervisor->was_connected = true;
-    }
     pthread_mutex_unlock(&hypervisor->lock);
+    if (error)
+        return tell_failure(hypervisor, error, is_first, err);
     if (opened && hypervisor->callbacks.connection)
         hypervisor->callbacks.connection(NULL, hypervisor->callbacks.user);
     return true;
@@ -228,6 +283,7 @@ on_timer(int timer, void *user)
     bool wanted;
 
     (void)timer;
+    stop_delay_run(hypervisor->stops, g_get_monotonic_time(), tell_stopped, hypervisor);
     pthread_mutex_lock(&hypervisor->lock);
     wanted = hypervisor->was_connected && !hypervisor->connection && !hypervisor->stopping;
     pthread_mutex_unlock(&hypervisor->lock);
@@ -273,6 +329,7 @@ hypervisor_new(const char *uri, const HypervisorCallbacks *callbacks)
     virInitialize();
     virSetErrorFunc(NULL, swallow_error);
     virEventRegisterDefaultImpl();
+    hypervisor->stops = stop_delay_new();
     hypervisor->timer = virEventAddTimeout(RECONNECT_MS, on_timer, hypervisor, NULL);
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, 256 * 1024);
@@ -298,6 +355,7 @@ hypervisor_free(Hypervisor *hypervisor)
     forget_connection(hypervisor);
     pthread_mutex_unlock(&hypervisor->lock);
     g_hash_table_unref(hypervisor->domain_capabilities);
+    stop_delay_free(hypervisor->stops);
     pthread_mutex_destroy(&hypervisor->lock);
     pthread_mutex_destroy(&hypervisor->event_lock);
     pthread_cond_destroy(&hypervisor->event);

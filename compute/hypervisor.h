@@ -15,18 +15,21 @@
 
 typedef struct Hypervisor Hypervisor;
 
+/* What Nova acts on. A guest that suspended itself, or crashed and is kept for inspection, is found
+ * by the periodic check of power states. */
 typedef enum LifecycleEvent {
     LIFECYCLE_STARTED,
-    LIFECYCLE_STOPPED,
+    LIFECYCLE_STOPPED,  /* for whatever reason; told when it has stayed so for 15 s */
     LIFECYCLE_PAUSED,
+    LIFECYCLE_MIGRATED, /* paused since it left, or is about to go on elsewhere (post-copy) */
     LIFECYCLE_RESUMED,
-    LIFECYCLE_SUSPENDED,
-    LIFECYCLE_CRASHED,
 } LifecycleEvent;
 
 /* Called in the LIBVIRT thread: must not block and must not call libvirt. */
 typedef struct HypervisorCallbacks {
     void (*lifecycle)(const char *uuid, LifecycleEvent event, void *user); /* may be NULL */
+    /* libvirt is not there, said once for each time; in the thread that tried. May be NULL. */
+    void (*connect_failed)(const NovaError *error, void *user);
     /* 'reason' is NULL when the connection is (again) there. */
     void (*connection)(const char *reason, void *user); /* may be NULL */
     void *user;

@@ -2,6 +2,7 @@
 libkilonova_a_SOURCES += \
 	agent/control/conductor.c agent/control/conductor.h \
 	agent/control/conductor_moves.c agent/control/conductor_moves.h \
+	agent/control/conductor_tasks.c agent/control/conductor_tasks.h \
 	agent/control/peers.c agent/control/peers.h \
 	agent/control/audit_period.c agent/control/audit_period.h \
 	agent/control/notifier.c agent/control/notifier.h \

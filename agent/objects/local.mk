@@ -14,6 +14,7 @@ libkilonova_a_SOURCES += \
 	agent/objects/pci_device.c agent/objects/pci_device.h \
 	agent/objects/service.c agent/objects/service.h \
 	agent/objects/states.c agent/objects/states.h \
+	agent/objects/task_log.c agent/objects/task_log.h \
 	agent/objects/versioned_object.c agent/objects/versioned_object.h \
 	agent/objects/virtual_interface.c agent/objects/virtual_interface.h
 unit_tests += tests/unit/test_migration_context
