@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "agent/base/fail_point.h"
 #include "agent/base/log.h"
 #include "conf/options_load.h"
 
@@ -33,6 +34,9 @@ static const char usage[] =
     "  --use-stderr           log to standard error, too\n"
     "  --check-config         read the configuration, say what is wrong with it, and exit\n"
     "  --print-sample-config  print every option with its default\n"
+#ifdef ENABLE_FAIL_POINTS
+    "  --list-fail-points     where this test build can be made to kill itself\n"
+#endif
     "  --version\n"
     "  --help\n";
 
@@ -57,11 +61,13 @@ static const struct {
     {"nouse-stderr", "DEFAULT.use_stderr", "false"},
 };
 #define N_OVERRIDING G_N_ELEMENTS(overriding)
+#define N_OWN 9 /* at most, with the end */
 
 typedef enum MainMode {
     MODE_RUN,
     MODE_CHECK,
     MODE_SAMPLE,
+    MODE_FAIL_POINTS,
     MODE_VERSION,
     MODE_HELP,
     MODE_WRONG,
@@ -77,18 +83,22 @@ enum {
     FLAG_DIR,
     FLAG_CHECK,
     FLAG_SAMPLE,
+    FLAG_FAIL_POINTS,
     FLAG_VERSION,
     FLAG_OVERRIDE, /* and the N_OVERRIDING after it */
 };
 
 static void
-list_flags(struct option flags[N_OVERRIDING + 7])
+list_flags(struct option flags[N_OVERRIDING + N_OWN])
 {
-    static const struct option own[] = {
+    static const struct option own[N_OWN] = {
         {"config-file", required_argument, NULL, FLAG_FILE},
         {"config-dir", required_argument, NULL, FLAG_DIR},
         {"check-config", no_argument, NULL, FLAG_CHECK},
         {"print-sample-config", no_argument, NULL, FLAG_SAMPLE},
+#ifdef ENABLE_FAIL_POINTS
+        {"list-fail-points", no_argument, NULL, FLAG_FAIL_POINTS},
+#endif
         {"version", no_argument, NULL, FLAG_VERSION},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
@@ -125,6 +135,9 @@ take_flag(CommandLine *line, int flag)
     case FLAG_SAMPLE:
         line->mode = MODE_SAMPLE;
         break;
+    case FLAG_FAIL_POINTS:
+        line->mode = MODE_FAIL_POINTS;
+        break;
     case FLAG_VERSION:
         line->mode = MODE_VERSION;
         break;
@@ -146,7 +159,7 @@ take_flag(CommandLine *line, int flag)
 static void
 read_command_line(CommandLine *line, int argc, char **argv)
 {
-    struct option flags[N_OVERRIDING + 7];
+    struct option flags[N_OVERRIDING + N_OWN];
     int flag;
 
     list_flags(flags);
@@ -366,6 +379,11 @@ main(int argc, char **argv)
     case MODE_SAMPLE:
         options_print_sample(stdout);
         break;
+#ifdef ENABLE_FAIL_POINTS
+    case MODE_FAIL_POINTS:
+        fail_point_list(stdout);
+        break;
+#endif
     case MODE_WRONG:
         fputs(usage, stderr);
         status = 2;

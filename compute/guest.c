@@ -4,6 +4,7 @@
 
 #include <libvirt/virterror.h>
 
+#include "agent/base/fail_point.h"
 #include "agent/base/log.h"
 #include "compute/guest_private.h"
 #include "compute/libvirt_auto.h"
@@ -66,7 +67,9 @@ guest_define(Hypervisor *hypervisor, const char *xml, NovaError **err)
 
     if (!connection)
         return NULL;
+    FAIL_POINT("guest.define:before", NULL);
     domain = virDomainDefineXML(connection, xml);
+    FAIL_POINT("guest.define:after", NULL);
     if (!domain) {
         libvirt_error_set(err, "defining the domain");
         return NULL;
@@ -116,32 +119,40 @@ guest_name(const Guest *guest)
 bool
 guest_start(Guest *guest, bool paused, NovaError **err)
 {
+    FAIL_POINT("guest.start:before", NULL);
     if (virDomainCreateWithFlags(guest->domain, paused ? VIR_DOMAIN_START_PAUSED : 0) < 0)
         return libvirt_error_set(err, "starting the domain");
+    FAIL_POINT("guest.start:after", NULL);
     return true;
 }
 
 bool
 guest_resume(Guest *guest, NovaError **err)
 {
+    FAIL_POINT("guest.resume:before", NULL);
     if (virDomainResume(guest->domain) < 0)
         return libvirt_error_set(err, "resuming the domain");
+    FAIL_POINT("guest.resume:after", NULL);
     return true;
 }
 
 bool
 guest_pause(Guest *guest, NovaError **err)
 {
+    FAIL_POINT("guest.pause:before", NULL);
     if (virDomainSuspend(guest->domain) < 0)
         return libvirt_error_set(err, "pausing the domain");
+    FAIL_POINT("guest.pause:after", NULL);
     return true;
 }
 
 bool
 guest_shutdown(Guest *guest, NovaError **err)
 {
+    FAIL_POINT("guest.shutdown:before", NULL);
     if (virDomainShutdown(guest->domain) < 0)
         return libvirt_error_set(err, "shutting the domain down");
+    FAIL_POINT("guest.shutdown:after", NULL);
     return true;
 }
 
@@ -173,6 +184,7 @@ guest_power_off(Guest *guest, NovaError **err)
     for (int tries = 1;; tries++) {
         int code;
 
+        FAIL_POINT("guest.power_off:before", NULL);
         if (virDomainDestroy(guest->domain) == 0)
             break;
         code = libvirt_error_code();
@@ -188,6 +200,7 @@ guest_power_off(Guest *guest, NovaError **err)
                                   "Failed to power off instance: %s", virGetLastErrorMessage());
         return libvirt_error_set(err, "destroying the domain");
     }
+    FAIL_POINT("guest.power_off:after", NULL);
     if (!guest_wait_off(guest, OFF_WAIT_MS))
         return nova_error_set(err, NOVA_ERROR_INSTANCE_POWER_OFF_FAILURE,
                               "Failed to power off instance: it is still running");
@@ -204,9 +217,12 @@ guest_undefine(Guest *guest, bool keep_firmware_state, NovaError **err)
 #if LIBVIR_CHECK_VERSION(8, 9, 0)
     flags |= keep_firmware_state ? VIR_DOMAIN_UNDEFINE_KEEP_TPM : 0;
 #endif
+    FAIL_POINT("guest.undefine:before", NULL);
     if (virDomainUndefineFlags(guest->domain, flags) == 0 ||
-        libvirt_error_code() == VIR_ERR_NO_DOMAIN)
+        libvirt_error_code() == VIR_ERR_NO_DOMAIN) {
+        FAIL_POINT("guest.undefine:after", NULL);
         return true;
+    }
     if (libvirt_error_code() == VIR_ERR_NO_SUPPORT && virDomainUndefine(guest->domain) == 0)
         return true;
     return libvirt_error_set(err, "undefining the domain");

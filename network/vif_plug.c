@@ -2,6 +2,7 @@
 #define LOG_NAME "kilonova.network.vif_plug"
 #include "network/vif_plug.h"
 
+#include "agent/base/fail_point.h"
 #include "agent/base/log.h"
 #include "network/vif_plan.h"
 
@@ -58,6 +59,18 @@ append_plug(GArray *changes, const VifPlan *plan, const char *ids[N_IDS])
     g_array_append_val(changes, port);
 }
 
+static bool
+apply(Ovsdb *ovsdb, const Options *options, const GArray *changes, NovaError **err)
+{
+    bool ok;
+
+    FAIL_POINT("ovsdb.apply:before", NULL);
+    ok = ovsdb_apply(ovsdb, (const OvsdbChange *)(const void *)changes->data, changes->len,
+                     timeout_ms(options), err);
+    FAIL_POINT("ovsdb.apply:after", NULL);
+    return ok;
+}
+
 bool
 vif_plug_all(Ovsdb *ovsdb, const Options *options, const GPtrArray *vifs, const char *instance_uuid,
              NovaError **err)
@@ -75,8 +88,7 @@ vif_plug_all(Ovsdb *ovsdb, const Options *options, const GPtrArray *vifs, const 
         if (plan->kind == VIF_PLAN_OVS)
             append_plug(changes, plan, ids[i]);
     }
-    return ovsdb_apply(ovsdb, (const OvsdbChange *)(void *)changes->data, changes->len,
-                       timeout_ms(options), err);
+    return apply(ovsdb, options, changes, err);
 }
 
 bool
@@ -100,6 +112,5 @@ vif_unplug_all(Ovsdb *ovsdb, const Options *options, const GPtrArray *vifs,
         if (plan->kind == VIF_PLAN_OVS)
             g_array_append_val(changes, change);
     }
-    return ovsdb_apply(ovsdb, (const OvsdbChange *)(void *)changes->data, changes->len,
-                       timeout_ms(options), err);
+    return apply(ovsdb, options, changes, err);
 }

@@ -10,6 +10,7 @@
 #include <glib/gstdio.h>
 
 #include "agent/base/command.h"
+#include "agent/base/fail_point.h"
 #include "agent/base/log.h"
 #include "conf/options.h"
 #include "storage/image_errors.h"
@@ -147,6 +148,7 @@ config_drive_write(const struct Options *options, const GPtrArray *files, const 
         return nova_error_set(err, NOVA_ERROR_CONFIG_DRIVE_UNKNOWN_FORMAT,
                               "Unknown config drive format %s. Select one of iso9660 or vfat.",
                               format);
+    FAIL_POINT("config_drive.rename:before", NULL);
     if (is_written && rename(part, path) < 0)
         is_written = image_errors_os(err, errno, path);
     if (!is_written)
@@ -183,5 +185,9 @@ config_drive_create(const struct Options *options, struct Keystone *keystone,
     if (!files)
         return false;
     LOG_INFO("Creating config drive at %s", path);
-    return config_drive_write(options, files, path, err);
+    FAIL_POINT("config_drive.write:before", NULL);
+    if (!config_drive_write(options, files, path, err))
+        return false;
+    FAIL_POINT("config_drive.write:after", NULL);
+    return true;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/base/fail_point.h"
 #include "agent/base/json.h"
 #include "storage/image_errors.h"
 
@@ -62,8 +63,11 @@ store(const char *file, const json_t *entries, NovaError **err)
     g_autofree char *line = g_strconcat(json, "\n", NULL);
     g_autofree char *temporary = g_strconcat(file, ".tmp", NULL);
 
-    if (write_file(temporary, line) && rename(temporary, file) == 0)
+    FAIL_POINT("disk_info.write:before", NULL);
+    if (write_file(temporary, line) && rename(temporary, file) == 0) {
+        FAIL_POINT("disk_info.write:after", NULL);
         return true;
+    }
     image_errors_disk_info_failed(err, errno, file);
     unlink(temporary);
     return false;

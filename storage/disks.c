@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "agent/base/command.h"
+#include "agent/base/fail_point.h"
 #include "agent/base/log.h"
 #include "conf/options.h"
 #include "storage/blank_disk.h"
@@ -246,6 +247,7 @@ make_disk(Creation *creation, const PlannedDisk *disk, const char *path, NovaErr
     bool is_blank = !disk->image_id;
 
     LOG_DEBUG("Creating disk %s", path);
+    FAIL_POINT("disks.create:before", disk->name);
     if (!disk->is_flat && !images_are_flat(creation->options))
         return make_overlay(creation, disk, path, err);
     return is_blank ? make_blank(creation, disk, path, err)
@@ -300,6 +302,7 @@ create_disk(Creation *creation, const PlannedDisk *disk, const char *uuid, NovaE
         return nova_error_prefix(err, "%s", disk->name);
     if (!is_there && disk->size > 0 && preallocates(creation->options))
         preallocate(path, disk->size);
+    FAIL_POINT("disks.create:after", disk->name);
     return true;
 }
 
@@ -313,6 +316,7 @@ make_folder(Creation *creation, NovaError **err)
     if (g_mkdir_with_parents(creation->folder, 0777) < 0)
         return image_errors_os(err, errno, creation->folder);
     creation->made_folder = true;
+    FAIL_POINT("disks.folder:after", NULL);
     return true;
 }
 
@@ -488,8 +492,10 @@ disks_delete(const struct Options *options, const char *uuid)
     aside = g_strconcat(uuid, "_del", NULL);
     resized = g_strconcat(uuid, "_resize", NULL);
     /* An older one, of an attempt that was interrupted. */
+    FAIL_POINT("disks.delete:before", NULL);
     if (!remove_folder(parent, aside) || !set_aside(parent, uuid, aside))
         return false;
+    FAIL_POINT("disks.delete:aside", NULL);
     LOG_INFO("Deleting instance files %s/%s", parent, aside);
     return remove_folder(parent, aside) && remove_folder(parent, resized);
 }

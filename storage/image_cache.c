@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/base/fail_point.h"
 #include "agent/base/json.h"
 #include "agent/base/log.h"
 #include "conf/options.h"
@@ -291,7 +292,11 @@ check_download(ImageCache *cache, const char *image_id, const json_t *record, co
 static bool
 move(const char *from, const char *to, NovaError **err)
 {
-    return rename(from, to) == 0 || image_errors_os(err, errno, to);
+    FAIL_POINT("image_cache.move:before", NULL);
+    if (rename(from, to) < 0)
+        return image_errors_os(err, errno, to);
+    FAIL_POINT("image_cache.move:after", NULL);
+    return true;
 }
 
 static bool

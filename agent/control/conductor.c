@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "agent/base/fail_point.h"
 #include "agent/base/json.h"
 #include "agent/base/log.h"
 #include "agent/objects/versioned_object.h"
@@ -113,6 +114,20 @@ conductor_free(Conductor *conductor)
 
 /* ---- the calls ---- */
 
+/* The one way to the database. */
+static json_t *
+call(Conductor *conductor, const RequestContext *ctx, const char *action, json_t *message,
+     NovaError **err)
+{
+    const char *method G_GNUC_UNUSED = json_get_string(message, "objmethod", NULL);
+    json_t *answer;
+
+    FAIL_POINT("conductor.call:before", method);
+    answer = rpc_call(conductor->client, ctx, &conductor_target, action, message, 0, 0, err);
+    FAIL_POINT("conductor.call:after", method);
+    return answer;
+}
+
 json_t *
 conductor_class_action(Conductor *conductor, const RequestContext *ctx, const char *object,
                        const char *method, json_t *args, json_t *kwargs, NovaError **err)
@@ -126,8 +141,7 @@ conductor_class_action(Conductor *conductor, const RequestContext *ctx, const ch
         json_object_set_new(message, "args", json_array());
     if (!kwargs)
         json_object_set_new(message, "kwargs", json_object());
-    result = rpc_call(conductor->client, ctx, &conductor_target, "object_class_action_versions",
-                      message, 0, 0, err);
+    result = call(conductor, ctx, "object_class_action_versions", message, err);
     if (!result)
         nova_error_prefix(err, "%s.%s", object, method);
     return result;
@@ -154,7 +168,7 @@ conductor_object_action(Conductor *conductor, const RequestContext *ctx, void *o
 
     if (!kwargs)
         json_object_set_new(message, "kwargs", json_object());
-    answer = rpc_call(conductor->client, ctx, &conductor_target, "object_action", message, 0, 0, err);
+    answer = call(conductor, ctx, "object_action", message, err);
     if (!answer)
         return nova_error_prefix(err, "%s.%s", base->type->name, method);
     if (!object_apply_updates(object, json_array_get(answer, 0), err))
@@ -676,7 +690,7 @@ conductor_console_authorize(Conductor *conductor, const RequestContext *ctx, jso
                         "nova_object.version", version_for(conductor, "ConsoleAuthToken", "1.3"),
                         "nova_object.data", data, "nova_object.changes", changes, "objmethod",
                         "authorize", "args", (json_int_t)ttl_s, "kwargs");
-    answer = rpc_call(conductor->client, ctx, &conductor_target, "object_action", message, 0, 0, err);
+    answer = call(conductor, ctx, "object_action", message, err);
     if (!answer)
         return NULL;
     if (!json_is_string(json_array_get(answer, 1)))

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "agent/base/fail_point.h"
 #include "agent/base/json.h"
 #include "agent/base/log.h"
 
@@ -260,8 +261,14 @@ send_once(RestClient *client, const RestRequest *request, const char *url, const
         .timeout_s = request->timeout_s,
         .not_idempotent = request->not_idempotent,
     };
-    HttpResponse *response = http_client_send(client->http, &http, err);
+    bool changes = strcmp(request->method, "GET") != 0;
+    HttpResponse *response;
 
+    if (changes)
+        FAIL_POINT("rest.change:before", request->path);
+    response = http_client_send(client->http, &http, err);
+    if (changes)
+        FAIL_POINT("rest.change:after", request->path);
     if (response)
         LOG_DEBUG("%s %s: %ld", request->method, url, response->status);
     return response;

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "agent/base/fail_point.h"
 #include "agent/base/log.h"
 #include "agent/rpc/amqp_link.h"
 #include "agent/rpc/queue_names.h"
@@ -324,6 +325,18 @@ rpc_call(RpcClient *client, const RequestContext *ctx, const RpcTarget *target, 
 
 /* --- casts and notifications ------------------------------------------------------------------------ */
 
+static bool
+send_and_wait(RpcClient *client, const AmqpMessage *message, const char *method G_GNUC_UNUSED,
+              NovaError **err)
+{
+    bool ok;
+
+    FAIL_POINT("rpc.cast:before", method);
+    ok = amqp_sender_send(client->sender, message, -1, err);
+    FAIL_POINT("rpc.cast:after", method);
+    return ok;
+}
+
 bool
 rpc_cast(RpcClient *client, const RequestContext *ctx, const RpcTarget *target, const char *method,
          json_t *args, NovaError **err)
@@ -339,7 +352,7 @@ rpc_cast(RpcClient *client, const RequestContext *ctx, const RpcTarget *target, 
         .length = strlen(body),
     };
 
-    return amqp_sender_send(client->sender, &message, -1, err);
+    return send_and_wait(client, &message, method, err);
 }
 
 bool
@@ -357,7 +370,7 @@ rpc_fanout(RpcClient *client, const RequestContext *ctx, const RpcTarget *target
         .length = strlen(body),
     };
 
-    return amqp_sender_send(client->sender, &message, -1, err);
+    return send_and_wait(client, &message, method, err);
 }
 
 void
@@ -368,6 +381,7 @@ rpc_notify(RpcClient *client, const RequestContext *ctx, const char *topic,
     g_autofree char *key = g_strdup_printf("%s.%s", topic, level);
     g_autofree char *body = rpc_message_make_notification(ctx, notification);
 
+    FAIL_POINT("rpc.notify:before", event_type);
     amqp_sender_post(client->sender, &(AmqpMessage){
                                          .destination = AMQP_TO_NOTIFICATION,
                                          .exchange = client->settings->control_exchange,
@@ -376,6 +390,7 @@ rpc_notify(RpcClient *client, const RequestContext *ctx, const char *topic,
                                          .length = strlen(body),
                                          .retry = notification->retry,
                                      });
+    FAIL_POINT("rpc.notify:after", event_type);
 }
 
 /* --- making and freeing -------------------------------------------------------------------------------- */
