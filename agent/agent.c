@@ -9,6 +9,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "agent/base/journal.h"
 #include "agent/base/log.h"
 #include "agent/control/conductor.h"
 #include "agent/dispatch.h"
@@ -24,6 +25,8 @@
 /* How long the last messages may take to leave when the process ends. */
 #define LINGER_MS 300
 #define PING_TIMEOUT_S 10
+/* In state_path. */
+#define JOURNAL_NAME "kilonovad.journal"
 /* A step of the start that failed is tried again after this time, ever longer. */
 #define RETRY_FIRST_MS 250
 #define RETRY_LAST_MS 5000
@@ -344,6 +347,8 @@ fill_host(Agent *agent)
     host->guest_config = guest_config_new(host->hypervisor, options);
     host->queue_work = dispatcher_queue_work;
     host->queue_method = dispatcher_queue_method;
+    host->has_request = dispatcher_has_request;
+    host->show_step = dispatcher_show_step;
     host->agent = agent->dispatcher;
 }
 
@@ -351,10 +356,31 @@ static void
 start_consuming(Agent *agent)
 {
     static const char *const topics[] = {"compute", "compute-alt", NULL};
-    RpcServerCallbacks callbacks = {.on_request = dispatcher_on_request, .data = agent->dispatcher};
+    RpcServerCallbacks callbacks = {
+        .on_request = dispatcher_on_request,
+        .journal = dispatcher_keep,
+        .is_known = dispatcher_is_known,
+        .data = agent->dispatcher,
+    };
 
     agent->server =
         rpc_server_new(agent->transport, agent->sender, topics, agent->host.name, &callbacks);
+    dispatcher_set_server(agent->dispatcher, agent->server);
+}
+
+/* What the process before us left comes before what is new. */
+static bool
+open_journal(Agent *agent, NovaError **err)
+{
+    g_autofree char *path =
+        g_build_filename(agent->options->default_group.state_path, JOURNAL_NAME, NULL);
+    g_autoptr(GPtrArray) entries = NULL;
+
+    agent->host.journal = journal_open(path, &entries, err);
+    if (!agent->host.journal)
+        return false;
+    dispatcher_resume(agent->dispatcher, entries);
+    return true;
 }
 
 static bool
@@ -393,6 +419,8 @@ agent_start(const AgentSettings *settings, NovaError **err)
     }
     agent->dispatcher = dispatcher_new(&agent->host, settings->options);
     fill_host(agent);
+    if (!open_journal(agent, err))
+        return NULL; /* the process ends */
     start_consuming(agent);
     pthread_create(&agent->start_thread, NULL, start_main, agent);
     return agent;
@@ -439,6 +467,7 @@ host_clear(Host *host)
     notifier_free(host->notifier);
     peers_free(host->peers);
     conductor_free(host->conductor);
+    journal_free(host->journal);
     g_free((char *)host->node);
 }
 
@@ -482,6 +511,11 @@ agent_stop(Agent *agent, int timeout_ms)
     stop_start_thread(agent);
     rpc_server_stop(agent->server);
     ended = dispatcher_close(agent->dispatcher, timeout_ms);
+    journal_freeze(agent->host.journal);
+    if (!ended) { /* nobody is woken: what runs must not take the end of the process for a failure */
+        amqp_sender_stop(agent->sender, LINGER_MS);
+        return false;
+    }
     rpc_client_stop(agent->client); /* wakes whoever waits for an answer */
     pthread_join(agent->start_thread, NULL);
     periodic_stop(agent->periodic);
@@ -489,7 +523,6 @@ agent_stop(Agent *agent, int timeout_ms)
     amqp_sender_stop(agent->sender, LINGER_MS);
     if (agent->notice_sender)
         amqp_sender_stop(agent->notice_sender, LINGER_MS);
-    if (ended)
-        agent_free(agent);
-    return ended;
+    agent_free(agent);
+    return true;
 }

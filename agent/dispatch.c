@@ -5,12 +5,24 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/base/fail_point.h"
+#include "agent/base/journal.h"
 #include "agent/base/json.h"
 #include "agent/base/lane.h"
 #include "agent/base/log.h"
 #include "agent/control/conductor_moves.h"
-#include "agent/rpc/rpc_server.h"
+#include "agent/resume.h"
+#include "compute/recovery.h"
 #include "compute/resource_tracker.h"
+
+/* How often, and how far apart, the database is asked for the instance of a request to resume. */
+#define RESUME_TRIES 5
+#define RESUME_PAUSE_US (2 * G_USEC_PER_SEC)
+
+/* Notes of ours in the journal. */
+#define NOTE_EVENT_STARTED "event started"
+#define NOTE_SUCCEEDED "event finished"
+#define NOTE_FAILED "event failed"
 
 /* Threads of lanes whose limit is not an option of Nova's. */
 #define URGENT_THREADS 4
@@ -20,6 +32,9 @@ struct Dispatcher {
     Host *host;
     LaneKeys *keys;
     Lane *lanes[N_LANES];
+    Jobs *jobs;
+    GHashTable *known_ids; /* _unique_id of each resumed request; immutable once messages are consumed */
+    RpcServer *server;     /* immutable once the lanes open */
 };
 
 static const char *const lane_names[N_LANES] = {
@@ -61,6 +76,8 @@ dispatcher_new(Host *host, const Options *options)
 
     dispatcher->host = host;
     dispatcher->keys = lane_keys_new();
+    dispatcher->jobs = jobs_new();
+    dispatcher->known_ids = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     for (int lane = 0; lane < N_LANES; lane++) {
         dispatcher->lanes[lane] = lane_new(lane_names[lane], lane_threads(options, (MethodLane)lane),
                                            dispatcher->keys);
@@ -76,12 +93,20 @@ dispatcher_release(Dispatcher *dispatcher)
         lane_set_held(dispatcher->lanes[lane], false);
 }
 
+void
+dispatcher_hold(Dispatcher *dispatcher)
+{
+    for (int lane = 0; lane < N_LANES; lane++)
+        lane_set_held(dispatcher->lanes[lane], lane != LANE_URGENT);
+}
+
 bool
 dispatcher_close(Dispatcher *dispatcher, int timeout_ms)
 {
     gint64 deadline = g_get_monotonic_time() + (gint64)timeout_ms * 1000;
     bool ended = true;
 
+    dispatcher_hold(dispatcher); /* no lane starts a job while another is waited for */
     for (int lane = 0; lane < N_LANES; lane++) {
         gint64 left_ms = (deadline - g_get_monotonic_time()) / 1000;
 
@@ -98,6 +123,8 @@ dispatcher_free(Dispatcher *dispatcher)
     for (int lane = 0; lane < N_LANES; lane++)
         lane_free(dispatcher->lanes[lane]);
     lane_keys_free(dispatcher->keys);
+    jobs_free(dispatcher->jobs);
+    g_hash_table_unref(dispatcher->known_ids);
     g_free(dispatcher);
 }
 
@@ -172,8 +199,13 @@ fail_migration(Operation *op)
 static bool
 start_event(Operation *op, const char *event, NovaError **err)
 {
-    return conductor_event_start(op->host->conductor, op->ctx, op->instance->uuid, event,
-                                 op->host->name, err);
+    if (operation_has_note(op, NOTE_EVENT_STARTED))
+        return true;
+    if (!conductor_event_start(op->host->conductor, op->ctx, op->instance->uuid, event,
+                               op->host->name, err))
+        return false;
+    operation_note(op, NOTE_EVENT_STARTED);
+    return true;
 }
 
 static void
@@ -181,9 +213,12 @@ finish_event(Operation *op, const char *event, const NovaError *error)
 {
     g_autoptr(NovaError) failure = NULL;
 
+    if (operation_has_note(op, NOTE_SUCCEEDED) || operation_has_note(op, NOTE_FAILED))
+        return;
     if (!conductor_event_finish(op->host->conductor, op->ctx, op->instance->uuid, event, error,
                                 &failure))
         LOG_WARNING("Failed to finish the action's event: %s", nova_error_details(failure));
+    operation_note(op, error ? NOTE_FAILED : NOTE_SUCCEEDED);
 }
 
 static void
@@ -193,6 +228,18 @@ log_failure(const Method *method, const NovaError *error)
 
     LOG_AT(level, "Exception during message handling: %s: %s: %s", method->name,
            nova_error_class(error), nova_error_details(error));
+}
+
+/* What was decided before puts itself in the handler's place. */
+static bool
+is_decided(const Method *method, const Operation *op, ResumeVerdict verdict, NovaError **err)
+{
+    if (operation_has_note(op, NOTE_FAILED) || verdict == RESUME_GIVE_UP) {
+        nova_error_set(err, NOVA_ERROR_NOVA_EXCEPTION,
+                       "The compute agent ended in the middle of %s.", method->name);
+        return true;
+    }
+    return operation_has_note(op, NOTE_SUCCEEDED) || verdict == RESUME_OVER;
 }
 
 /* The handler and the notifications around it; nothing is said of an end that did not come. */
@@ -212,7 +259,7 @@ handle(const Method *method, Operation *op, NovaError **err)
 
 /* The handler inside of what Nova's decorators do, from the innermost out. */
 static bool
-carry_out(const Method *method, Operation *op, NovaError **err)
+carry_out(const Method *method, Operation *op, ResumeVerdict verdict, NovaError **err)
 {
     g_autofree char *event = method->event ? g_strdup(method->event)
                                            : g_strconcat("compute_", method->name, NULL);
@@ -222,8 +269,11 @@ carry_out(const Method *method, Operation *op, NovaError **err)
     if (method->flags & EVENT)
         ok = start_event(op, event, &error);
     if (ok) {
-        ok = handle(method, op, &error);
-        if (!ok && (method->flags & FAULT))
+        if (is_decided(method, op, verdict, &error))
+            ok = !error;
+        else
+            ok = handle(method, op, &error);
+        if (!ok && (method->flags & FAULT) && !operation_has_note(op, NOTE_FAILED))
             record_fault(op, error);
         if (!ok && (method->flags & FAIL_MIGRATION))
             fail_migration(op);
@@ -248,15 +298,47 @@ typedef struct Job {
     RequestContext *ctx; /* referenced */
     json_t *args;        /* referenced */
     Instance *instance;  /* owned; decoded from args when the work starts */
+    JobTicket *ticket;
+    unsigned n_begun;    /* by processes before us */
+    GPtrArray *notes;    /* of char *, owned; what they noted; NULL: nothing */
 } Job;
 
+static const char *
+instance_uuid_of(const json_t *args)
+{
+    return json_string_value(json_path(args, "instance", "nova_object.data", "uuid", NULL));
+}
+
+/* Takes ownership of request and instance, either may be NULL; refs the rest. */
+static Job *
+job_new(Dispatcher *dispatcher, const Method *method, RpcRequest *request, RequestContext *ctx,
+        json_t *args, Instance *instance)
+{
+    Job *job = g_new0(Job, 1);
+    const char *uuid = instance ? instance->uuid : instance_uuid_of(args);
+
+    job->dispatcher = dispatcher;
+    job->method = method;
+    job->request = request;
+    job->ctx = request_context_ref(ctx);
+    job->args = json_incref(args);
+    job->instance = instance;
+    job->ticket = jobs_add(dispatcher->jobs, method->name, uuid, ctx->request_id,
+                           method->flags & DURABLE);
+    return job;
+}
+
+/* A job that was not begun stays in the journal. */
 static void
 job_free(void *user)
 {
     Job *job = user;
 
+    jobs_remove(job->dispatcher->jobs, job->ticket);
     if (job->request)
         rpc_request_free(job->request);
+    if (job->notes)
+        g_ptr_array_unref(job->notes);
     request_context_unref(job->ctx);
     json_decref(job->args);
     instance_free(job->instance);
@@ -275,37 +357,120 @@ decode_instance(Job *job, NovaError **err)
     return job->instance != NULL;
 }
 
+/* As the database has it now; *ret_instance is NULL when it has none any more. */
+static bool
+fetch_instance(const Host *host, const RequestContext *ctx, const char *uuid, Instance **ret_instance,
+               NovaError **err)
+{
+    static const char *const attributes[] = {"info_cache", "metadata", "system_metadata", "flavor", NULL};
+    g_autoptr(RequestContext) elevated = request_context_elevated(ctx, NULL);
+
+    for (int tries = 1;; tries++) {
+        g_autoptr(NovaError) error = NULL;
+
+        *ret_instance = conductor_instance_get(host->conductor, elevated, uuid, attributes, &error);
+        if (*ret_instance || nova_error_is(error, NOVA_ERROR_INSTANCE_NOT_FOUND))
+            return true;
+        if (tries == RESUME_TRIES)
+            return nova_error_propagate(err, g_steal_pointer(&error));
+        LOG_WARNING("Reading the instance of a request to resume: %s", nova_error_details(error));
+        g_usleep(RESUME_PAUSE_US);
+    }
+}
+
+/* The instance of a request that was begun, and what is to be done about it. */
+static bool
+take_up(Job *job, Operation *op, ResumeVerdict *ret_verdict, NovaError **err)
+{
+    ResumeCase resume = {
+        .method = job->method,
+        .is_call = job->request->msg_id,
+        .n_begun = job->n_begun,
+        .host = op->host->name,
+    };
+    Instance *now;
+
+    op->is_resumed = true;
+    op->n_begun = job->n_begun;
+    op->notes = job->notes;
+    if (job->instance) {
+        if (!fetch_instance(op->host, op->ctx, job->instance->uuid, &now, err))
+            return false;
+        if (!now) {
+            recovery_remove_all(op->host, op->ctx, job->instance, job->args);
+            *ret_verdict = RESUME_OVER;
+            return true;
+        }
+        resume.asked = job->instance->task_state;
+        resume.now = now;
+        instance_free(job->instance);
+        job->instance = now;
+    }
+    *ret_verdict = resume_judge(&resume);
+    LOG_INFO("%s had been begun when the agent ended: %s", job->method->name,
+             *ret_verdict == RESUME_AGAIN ? "again" : *ret_verdict == RESUME_OVER ? "over" : "given up");
+    return true;
+}
+
 static bool
 work_on(Job *job, Operation *op, NovaError **err)
 {
+    ResumeVerdict verdict = RESUME_AGAIN;
+
     if (!method_check_args(job->method, job->args, err) || !decode_instance(job, err)) {
         log_failure(job->method, *err);
         return false;
     }
-    op->instance = job->instance;
-    LOG_SCOPE(op->ctx, op->instance ? op->instance->uuid : NULL);
+    LOG_SCOPE(op->ctx, job->instance ? job->instance->uuid : NULL);
     LOG_DEBUG("%s", job->method->name);
-    return carry_out(job->method, op, err);
+    if (job->n_begun > 0 && !take_up(job, op, &verdict, err)) {
+        log_failure(job->method, *err);
+        return false;
+    }
+    op->instance = job->instance;
+    return carry_out(job->method, op, verdict, err);
+}
+
+static void
+answer(Job *job, const Operation *op, const NovaError *error)
+{
+    if (!job->request || job->n_begun > 0)
+        return;
+    if (job->dispatcher->server) /* one from the journal cannot be answered yet */
+        rpc_server_adopt_request(job->dispatcher->server, job->request);
+    if (error)
+        rpc_reply_failure(job->request, error);
+    else
+        rpc_reply_result(job->request, op->result);
 }
 
 static void
 run_job(void *user)
 {
     Job *job = user;
+    Host *host = job->dispatcher->host;
     g_autoptr(NovaError) error = NULL;
     Operation op = {
-        .host = job->dispatcher->host,
+        .host = host,
         .ctx = job->ctx,
         .method = job->method->name,
         .args = job->args,
+        .journal_id = job->request ? job->request->journal_id : 0,
+        .ticket = job->ticket,
     };
     LOG_SCOPE(job->ctx, NULL);
-    bool ok = work_on(job, &op, &error);
 
-    if (job->request && ok)
-        rpc_reply_result(job->request, op.result);
-    else if (job->request)
-        rpc_reply_failure(job->request, error);
+    fail_point_enter(job->method->name);
+    jobs_start(job->dispatcher->jobs, job->ticket);
+    journal_begin(host->journal, op.journal_id);
+    FAIL_POINT("job:begun", job->method->name);
+    if (!work_on(job, &op, &error))
+        g_assert(error);
+    FAIL_POINT("job:done", job->method->name);
+    answer(job, &op, error);
+    journal_end(host->journal, op.journal_id);
+    FAIL_POINT("job:closed", job->method->name);
+    fail_point_enter(NULL);
     json_decref(op.result);
     job_free(job);
 }
@@ -379,10 +544,7 @@ route(RpcRequest *request, NovaError **err)
 static char *
 instance_key(const RpcRequest *request, const Method *method)
 {
-    if (!(method->flags & SERIAL))
-        return NULL;
-    return g_strdup(json_string_value(
-        json_path(request->args, "instance", "nova_object.data", "uuid", NULL)));
+    return method->flags & SERIAL ? g_strdup(instance_uuid_of(request->args)) : NULL;
 }
 
 void
@@ -402,10 +564,130 @@ dispatcher_on_request(RpcRequest *request, void *user)
         rpc_request_free(request);
         return;
     }
-    job = g_new(Job, 1);
-    *job = (Job){dispatcher, method, request, request_context_ref(request->ctx),
-                 json_incref(request->args), NULL};
+    job = job_new(dispatcher, method, request, request->ctx, request->args, NULL);
     push_job(job, instance_key(request, method));
+}
+
+/* ---- the journal ---- */
+
+bool
+dispatcher_keep(RpcRequest *request, void *user)
+{
+    Dispatcher *dispatcher = user;
+    const Method *method = request->namespace ? NULL : method_find(request->method);
+    g_autofree char *text = NULL;
+    size_t length;
+
+    if (!method || !(method->flags & DURABLE))
+        return true;
+    text = resume_make_text(request, g_get_real_time() / G_USEC_PER_SEC, &length);
+    fail_point_enter(method->name);
+    FAIL_POINT("journal.append:before", NULL);
+    request->journal_id = journal_append(dispatcher->host->journal, text, length);
+    FAIL_POINT("journal.append:after", NULL);
+    fail_point_enter(NULL);
+    return true;
+}
+
+bool
+dispatcher_is_known(const char *unique_id, void *user)
+{
+    Dispatcher *dispatcher = user;
+
+    return g_hash_table_contains(dispatcher->known_ids, unique_id);
+}
+
+/* NULL: there is nothing to carry out. */
+static Job *
+job_from_entry(Dispatcher *dispatcher, const JournalEntry *entry)
+{
+    g_autoptr(NovaError) error = NULL;
+    int64_t received_s = 0, now_s = g_get_real_time() / G_USEC_PER_SEC;
+    RpcRequest *request = resume_parse_text(entry->text, entry->length, &received_s, &error);
+    const Method *method = request ? method_find(request->method) : NULL;
+    Job *job;
+
+    if (!method) {
+        LOG_ERROR("Dropping an entry of the journal: %s",
+                  request ? request->method : nova_error_details(error));
+        rpc_request_free(request);
+        return NULL;
+    }
+    if (request->unique_id)
+        g_hash_table_add(dispatcher->known_ids, g_strdup(request->unique_id));
+    if (entry->n_begun == 0 &&
+        resume_is_call_over(request, now_s - received_s,
+                            dispatcher->host->options->default_group.rpc_response_timeout)) {
+        LOG_WARNING("%s is not carried out: its caller has given up", request->method);
+        rpc_request_free(request);
+        return NULL;
+    }
+    request->journal_id = entry->id;
+    job = job_new(dispatcher, method, request, request->ctx, request->args, NULL);
+    job->n_begun = entry->n_begun;
+    job->notes = g_ptr_array_ref(entry->notes);
+    return job;
+}
+
+void
+dispatcher_resume(Dispatcher *dispatcher, const GPtrArray *entries)
+{
+    for (guint i = 0; i < entries->len; i++) {
+        const JournalEntry *entry = entries->pdata[i];
+        Job *job = job_from_entry(dispatcher, entry);
+
+        if (job)
+            push_job(job, instance_key(job->request, job->method));
+        else
+            journal_end(dispatcher->host->journal, entry->id);
+    }
+    if (entries->len > 0)
+        LOG_INFO("Taking up %u requests that the process before left", entries->len);
+}
+
+void
+dispatcher_set_server(Dispatcher *dispatcher, RpcServer *server)
+{
+    dispatcher->server = server;
+}
+
+/* ---- what is going on ---- */
+
+bool
+dispatcher_has_request(Host *host, const char *uuid)
+{
+    Dispatcher *dispatcher = host->agent;
+
+    return jobs_has_change(dispatcher->jobs, uuid);
+}
+
+void
+dispatcher_show_step(Operation *op, const char *step)
+{
+    Dispatcher *dispatcher = op->host->agent;
+
+    jobs_step(dispatcher->jobs, op->ticket, step);
+}
+
+Jobs *
+dispatcher_jobs(Dispatcher *dispatcher)
+{
+    return dispatcher->jobs;
+}
+
+json_t *
+dispatcher_lanes_to_json(Dispatcher *dispatcher)
+{
+    json_t *lanes = json_object();
+
+    for (int lane = 0; lane < N_LANES; lane++) {
+        LaneStats stats = lane_stats(dispatcher->lanes[lane]);
+
+        json_object_set_new(lanes, lane_names[lane],
+                            json_pack("{s:i, s:i, s:i}", "queued", stats.queued, "running",
+                                      stats.running, "threads", stats.threads));
+    }
+    return lanes;
 }
 
 /* ---- work of our own ---- */
@@ -415,10 +697,10 @@ dispatcher_queue_method(Host *host, const char *name, RequestContext *ctx, Insta
                         json_t *args)
 {
     const Method *method = method_find(name);
-    Job *job = g_new(Job, 1);
+    Job *job;
 
     g_assert(method);
-    *job = (Job){host->agent, method, NULL, request_context_ref(ctx), json_incref(args), instance};
+    job = job_new(host->agent, method, NULL, ctx, args, instance);
     json_object_set_new(args, "instance", json_null());
     push_job(job, method->flags & SERIAL ? g_strdup(instance->uuid) : NULL);
 }

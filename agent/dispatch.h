@@ -8,8 +8,10 @@
 #include <glib.h>
 #include <stdbool.h>
 
+#include "agent/jobs.h"
 #include "agent/methods.h"
 #include "agent/rpc/rpc_message.h"
+#include "agent/rpc/rpc_server.h"
 #include "compute/operation.h"
 
 typedef struct Dispatcher Dispatcher;
@@ -18,8 +20,16 @@ typedef struct Dispatcher Dispatcher;
  * held until then. */
 Dispatcher *dispatcher_new(Host *host, const Options *options);
 
-/* RpcServerCallbacks.on_request; takes ownership of the request. */
+/* RpcServerCallbacks: on_request takes ownership of the request. */
 void dispatcher_on_request(RpcRequest *request, void *dispatcher);
+bool dispatcher_keep(RpcRequest *request, void *dispatcher);
+bool dispatcher_is_known(const char *unique_id, void *dispatcher);
+
+/* Queues what the process before us left (of JournalEntry*, borrowed); before anything is consumed.
+ * Host.journal is set by then. */
+void dispatcher_resume(Dispatcher *dispatcher, const GPtrArray *entries);
+/* Answers to requests from the journal go out through this one. Before dispatcher_release(). */
+void dispatcher_set_server(Dispatcher *dispatcher, RpcServer *server);
 
 /* Identity checks and init_host are done: work starts. */
 void dispatcher_release(Dispatcher *dispatcher);
@@ -37,9 +47,19 @@ void dispatcher_queue_work(Host *host, const char *name,
                            void (*work)(Host *host, RequestContext *ctx, Instance *instance),
                            RequestContext *ctx, Instance *instance);
 
+/* Host.has_request, Host.show_step */
+bool dispatcher_has_request(Host *host, const char *uuid);
+void dispatcher_show_step(Operation *op, const char *step);
+
+Jobs *dispatcher_jobs(Dispatcher *dispatcher);
+/* {"default": {"queued": 0, "running": 1, "threads": 3}, ...}; new reference. */
+json_t *dispatcher_lanes_to_json(Dispatcher *dispatcher);
+
 /* "DEFAULT 0 queued, 1 running, 3 threads; ..." for the state report; caller frees. */
 char *dispatcher_state(Dispatcher *dispatcher);
 
+/* Nothing more is started; what runs goes on. */
+void dispatcher_hold(Dispatcher *dispatcher);
 /* Starts nothing more; true when all that ran has ended within the time. */
 bool dispatcher_close(Dispatcher *dispatcher, int timeout_ms);
 void dispatcher_free(Dispatcher *dispatcher);

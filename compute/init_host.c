@@ -423,6 +423,10 @@ init_host_recover(Host *host, RequestContext *ctx, NovaError **err)
         Instance *instance = instances->pdata[i];
         const DomainSummary *domain = g_hash_table_lookup(by_uuid, instance->uuid);
 
+        if (host->has_request(host, instance->uuid)) {
+            instance_free(instance); /* the request itself says more than the state that it left */
+            continue;
+        }
         recover(host, ctx, instance, domain ? domain->power_state : POWER_STATE_NOSTATE);
     }
     return true;

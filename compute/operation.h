@@ -23,6 +23,8 @@
 
 struct ResourceTracker;
 struct GuestConfig;
+struct Journal;
+struct Operation;
 
 /* What the operations of a process share. Immutable once the lanes open; each member says itself
  * which threads may use it. */
@@ -53,7 +55,12 @@ typedef struct Host {
      * owned then; refs ctx and args (without "instance"). */
     void (*queue_method)(struct Host *host, const char *method, RequestContext *ctx,
                          Instance *instance, json_t *args);
-    void *agent; /* the two functions' own */
+    /* Is there a request, queued or under way, that changes the instance? */
+    bool (*has_request)(struct Host *host, const char *uuid);
+    /* May be NULL; see operation_step(). */
+    void (*show_step)(struct Operation *op, const char *step);
+    void *agent; /* these functions' own */
+    struct Journal *journal; /* see operation_note() */
 } Host;
 
 typedef struct Operation {
@@ -63,6 +70,25 @@ typedef struct Operation {
     Instance *instance; /* NULL when the method has none; owned by the dispatcher */
     json_t *args;       /* borrowed */
     json_t *result;     /* set by the handler, ownership goes to the dispatcher; NULL: null */
+
+    /* A process before us had begun it and was killed somewhere in between: 'instance' is then as the
+     * database has it, and what is found half done may be its work. */
+    bool is_resumed;
+    unsigned n_begun; /* how many processes have */
+    uint64_t journal_id;    /* 0: not in the journal */
+    const GPtrArray *notes; /* what that process noted; NULL: nothing */
+    void *ticket;           /* the dispatcher's */
 } Operation;
+
+/* What ends the process this often is not tried once more. */
+#define OPERATION_MAX_ATTEMPTS 5
+
+/* Tells the process after us what it could not see otherwise; written before this returns. */
+void operation_note(Operation *op, const char *note);
+/* Did a process before us note that? */
+bool operation_has_note(const Operation *op, const char *note);
+
+/* For who asks what the agent is doing; 'step' is static text. */
+void operation_step(Operation *op, const char *step);
 
 typedef bool (*OperationHandler)(Operation *op, NovaError **err);

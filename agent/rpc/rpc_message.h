@@ -7,6 +7,7 @@
 #include <glib.h>
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "agent/base/nova_error.h"
 #include "agent/base/request_context.h"
@@ -32,6 +33,7 @@ typedef struct RpcRequest {
     size_t raw_length;
     NovaError *defect; /* readable as a message but no request ('method' may be NULL then): it
                           can only be answered with this; the reader does */
+    uint64_t journal_id; /* 0: not in the journal */
     struct RpcReplyState *reply;
 } RpcRequest;
 

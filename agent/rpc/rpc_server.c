@@ -185,6 +185,12 @@ is_seen(const SeenIds *seen, const char *id)
     return false;
 }
 
+static bool
+is_known(RpcServer *server, const char *id)
+{
+    return id && server->callbacks.is_known && server->callbacks.is_known(id, server->callbacks.data);
+}
+
 static void
 remember(SeenIds *seen, const char *id)
 {
@@ -258,6 +264,7 @@ accept(RpcServer *server, Subscription *subscription, RpcRequest *request, AmqpE
 {
     NovaError *error = NULL;
 
+    request->topic = g_strdup(subscription->topic);
     if (!request->defect && !keep_in_journal(server, request, event)) {
         LOG_ERROR("The journal did not take '%s'; the broker keeps it", request->method);
         rpc_request_free(request);
@@ -274,7 +281,6 @@ accept(RpcServer *server, Subscription *subscription, RpcRequest *request, AmqpE
         }
     }
     remember(subscription->seen, request->unique_id);
-    request->topic = g_strdup(subscription->topic);
     if (request->defect) {
         refuse(server, request);
         return;
@@ -304,7 +310,7 @@ take_delivery(RpcServer *server, AmqpEvent *event)
     }
     if (event->stream_offset >= 0)
         subscription->stream_offset = event->stream_offset + 1;
-    if (is_seen(subscription->seen, request->unique_id)) {
+    if (is_seen(subscription->seen, request->unique_id) || is_known(server, request->unique_id)) {
         LOG_WARNING("ignoring duplicate message %s", request->unique_id);
         amqp_link_ack(server->link, event->delivery_tag, NULL);
         rpc_request_free(request);

@@ -24,7 +24,10 @@ typedef struct RpcServerCallbacks {
     void (*on_request)(RpcRequest *request, void *data);
     /* Between read and ack; false: the request is neither acknowledged nor handed on, and the
      * link is dropped so that the broker delivers it again. May be NULL. */
-    bool (*journal)(const RpcRequest *request, void *data);
+    bool (*journal)(RpcRequest *request, void *data);
+    /* Was a message with this _unique_id taken on by a process before us, which died before its
+     * acknowledgement arrived? May be NULL. */
+    bool (*is_known)(const char *unique_id, void *data);
     void *data;
 } RpcServerCallbacks;
 

@@ -8,7 +8,7 @@
 #include "agent/base/json.h"
 #include "agent/base/log.h"
 #include "agent/objects/network_request.h"
-#include "compute/ops/build_undo.h"
+#include "compute/ops/build_resume.h"
 #include "compute/ops/steps.h"
 #include "compute/resource_tracker.h"
 #include "storage/config_drive.h"
@@ -21,10 +21,12 @@ static bool
 accept(Build *build, NovaError **err)
 {
     Operation *op = build->op;
+    TaskStates expected = EXPECT(SCHEDULING, NONE);
 
+    if (op->is_resumed)
+        expected |= EXPECT(NETWORKING, BLOCK_DEVICE_MAPPING, SPAWNING);
     step_set_states(op->instance, VM_STATE_BUILDING, TASK_STATE_NONE);
-    return conductor_save_instance(op->host->conductor, op->ctx, op->instance,
-                                   EXPECT(SCHEDULING, NONE), err);
+    return conductor_save_instance(op->host->conductor, op->ctx, op->instance, expected, err);
 }
 
 static bool
@@ -186,8 +188,9 @@ save_device_names(Build *build, NovaError **err)
     return true;
 }
 
+/* What the guest is made from. */
 static bool
-map_block_devices(Build *build, NovaError **err)
+map_guest(Build *build, NovaError **err)
 {
     Operation *op = build->op;
     ImageMeta *image = g_steal_pointer(&build->image);
@@ -199,7 +202,15 @@ map_block_devices(Build *build, NovaError **err)
     build->plan = guest_plan_new(op->host->guest_config, op->instance, image,
                                  g_steal_pointer(&build->network),
                                  g_steal_pointer(&build->bdms), err);
-    if (!build->plan || !save_device_names(build, err))
+    return build->plan != NULL;
+}
+
+static bool
+map_block_devices(Build *build, NovaError **err)
+{
+    Operation *op = build->op;
+
+    if (!map_guest(build, err) || !save_device_names(build, err))
         return false;
     step_set_states(op->instance, VM_STATE_BUILDING, TASK_STATE_BLOCK_DEVICE_MAPPING);
     return conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT_ANY, err);
@@ -331,6 +342,7 @@ run_steps(Build *build, NovaError **err)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(steps); i++) {
         LOG_DEBUG("build: %s", steps[i].name);
+        operation_step(build->op, steps[i].name);
         build->always_aborts = steps[i].always_aborts;
         if (!steps[i].run(build, err))
             return false;
@@ -348,6 +360,8 @@ build_clear(Build *build)
         g_ptr_array_unref(build->bdms);
     guest_plan_free(build->plan);
 }
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Build, build_clear)
 
 static bool
 read_bdms(Build *build, NovaError **err)
@@ -380,38 +394,68 @@ notify_end(Build *build)
     notifier_send(op->host->notifier, op->ctx, op->instance, &notice);
 }
 
+/* The guest runs, started by a process that could not say so any more. */
+static bool
+adopt_guest(Build *build, NovaError **err)
+{
+    LOG_INFO("The guest was already running: the build goes on from there");
+    if (!read_bdms(build, err) || !read_requests(build, err))
+        return false;
+    build->is_claimed = build->has_files = true;
+    build->network = step_cached_network(build->op->instance, err);
+    return build->network && map_guest(build, err) && announce_active(build, err);
+}
+
+static bool
+run_build(Build *build, BuildFound found, NovaError **err)
+{
+    if (found == BUILD_RUNS)
+        return adopt_guest(build, err);
+    notify_start(build);
+    return read_bdms(build, err) && run_steps(build, err);
+}
+
+static void
+announce_end(Build *build, gint64 started)
+{
+    Operation *op = build->op;
+
+    LOG_INFO("Took %.2f seconds to build instance.", (double)(g_get_monotonic_time() - started) / 1e6);
+    resource_tracker_build_succeeded(op->host->tracker);
+    resource_tracker_note(op->host->tracker, op->ctx, op->instance);
+    conductor_scheduler_update(op->host->conductor, op->ctx, op->host->name, op->instance);
+    notify_end(build);
+}
+
+/* Deleted, or taken by another task: the build is over and no failure of ours. */
+static bool
+not_accepted(NovaError *error, NovaError **err)
+{
+    LOG_DEBUG("Instance disappeared before build: %s", nova_error_details(error));
+    if (!nova_error_is(error, NOVA_ERROR_INSTANCE_NOT_FOUND) &&
+        !nova_error_is(error, NOVA_ERROR_UNEXPECTED_TASK_STATE_ERROR))
+        return nova_error_propagate(err, error);
+    nova_error_free(error);
+    return true;
+}
+
 bool
 op_build_and_run_instance(Operation *op, NovaError **err)
 {
-    Build build = {.op = op};
+    g_auto(Build) state = {.op = op};
     gint64 started = g_get_monotonic_time();
+    BuildFound found = BUILD_UNDONE;
     NovaError *error = NULL;
-    bool ok;
 
     LOG_INFO("Starting instance...");
-    if (!accept(&build, &error)) {
-        /* Deleted, or taken by another task: the build is over and no failure of ours. */
-        bool lost_race = nova_error_is(error, NOVA_ERROR_INSTANCE_NOT_FOUND) ||
-                         nova_error_is(error, NOVA_ERROR_UNEXPECTED_TASK_STATE_ERROR);
-
-        LOG_DEBUG("Instance disappeared before build: %s", nova_error_details(error));
-        if (!lost_race)
-            return nova_error_propagate(err, error);
-        nova_error_free(error);
+    if (op->is_resumed && !build_find(&state, &found, &error))
+        return build_failed(&state, error, err);
+    if (found == BUILD_ENDED)
         return true;
-    }
-    notify_start(&build);
-    ok = read_bdms(&build, &error) && run_steps(&build, &error);
-    if (ok) {
-        LOG_INFO("Took %.2f seconds to build instance.",
-                 (double)(g_get_monotonic_time() - started) / 1e6);
-        resource_tracker_build_succeeded(op->host->tracker);
-        resource_tracker_note(op->host->tracker, op->ctx, op->instance);
-        conductor_scheduler_update(op->host->conductor, op->ctx, op->host->name, op->instance);
-        notify_end(&build);
-    } else {
-        ok = build_failed(&build, error, err);
-    }
-    build_clear(&build);
-    return ok;
+    if (found == BUILD_UNDONE && !accept(&state, &error))
+        return not_accepted(error, err);
+    if (!run_build(&state, found, &error))
+        return build_failed(&state, error, err);
+    announce_end(&state, started);
+    return true;
 }

@@ -75,8 +75,8 @@ leave_host(Instance *instance)
     OBJECT_SET(instance, compute_id, ((NullableInt){true, 0}));
 }
 
-static void
-undo_all(Build *build)
+void
+build_undo(Build *build)
 {
     Operation *op = build->op;
 
@@ -213,6 +213,7 @@ reschedule(Build *build, NovaError *error, NovaError **err)
     undo_allocation(build);
     resource_tracker_build_failed(op->host->tracker, op->ctx);
     args = build_instances_args(op, properties);
+    operation_note(op, BUILD_NOTE_HANDED_OVER);
     if (conductor_build_instances(op->host->conductor, op->ctx, args, &failure)) {
         /* Nova's method returns RESCHEDULED: the event fails, no fault, the task stays. */
         nova_error_free(error);
@@ -260,7 +261,7 @@ build_failed(Build *build, NovaError *error, NovaError **err)
     bool has_retry = json_path(json_object_get(op->args, "filter_properties"), "retry", NULL) != NULL;
 
     LOG_ERROR("Instance failed to spawn: %s: %s", nova_error_class(error), nova_error_details(error));
-    undo_all(build);
+    build_undo(build);
     notifier_instance(op->host->notifier, op->ctx, op->instance, "create", "error", error);
     if (is_being_deleted(error)) {
         LOG_DEBUG("The instance is being deleted: the build ends here");

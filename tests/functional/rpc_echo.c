@@ -83,7 +83,7 @@ on_request(RpcRequest *request, void *data)
 }
 
 static bool
-journal(const RpcRequest *request, void *data)
+journal(RpcRequest *request, void *data)
 {
     (void)data;
     return request->raw && request->raw_length == strlen(request->raw);

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define LOG_NAME "kilonova.compute.recovery"
+#include "compute/recovery.h"
+
+#include <string.h>
+
+#include "agent/base/log.h"
+#include "agent/objects/network_request.h"
+#include "compute/guest.h"
+#include "storage/disks.h"
+
+static void
+remove_guest(Host *host, const char *uuid)
+{
+    g_autoptr(NovaError) error = NULL;
+    g_autoptr(Guest) guest = guest_find(host->hypervisor, uuid, &error);
+
+    if (guest && guest_power_off(guest, &error) && guest_undefine(guest, false, &error))
+        LOG_INFO("Removed the domain of %s", uuid);
+    if (error)
+        LOG_ERROR("Removing the domain of %s: %s", uuid, nova_error_details(error));
+}
+
+static void
+remove_switch_ports(Host *host, const char *uuid)
+{
+    int timeout_ms = (int)host->options->os_vif_ovs.ovs_vsctl_timeout * 1000;
+    g_autoptr(NovaError) error = NULL;
+    g_autoptr(GPtrArray) ports = ovsdb_list_ports(host->ovsdb, timeout_ms, &error);
+    g_autoptr(GArray) changes = g_array_new(FALSE, FALSE, sizeof(OvsdbChange));
+
+    for (guint i = 0; ports && i < ports->len; i++) {
+        const OvsdbPort *port = ports->pdata[i];
+        OvsdbChange change = {.kind = OVSDB_DEL_PORT, .port = port->name};
+
+        if (g_strcmp0(port->vm_uuid, uuid) == 0)
+            g_array_append_val(changes, change);
+    }
+    if (changes->len > 0 && ovsdb_apply(host->ovsdb, (const OvsdbChange *)(void *)changes->data,
+                                        changes->len, timeout_ms, &error))
+        LOG_INFO("Removed %u switch ports of %s", changes->len, uuid);
+    if (error)
+        LOG_ERROR("Removing the switch ports of %s: %s", uuid, nova_error_details(error));
+}
+
+void
+recovery_remove_local(Host *host, const char *uuid)
+{
+    remove_guest(host, uuid);
+    remove_switch_ports(host, uuid);
+    disks_delete(host->options, uuid);
+}
+
+static NetworkRequestList *
+requested_networks(const json_t *args)
+{
+    const json_t *networks = json_object_get(args, "requested_networks");
+
+    return networks && !json_is_null(networks) ? network_request_list_from_json(networks, NULL) : NULL;
+}
+
+void
+recovery_remove_all(Host *host, const RequestContext *ctx, Instance *instance, const json_t *args)
+{
+    g_autoptr(NovaError) ports = NULL, allocations = NULL;
+    NetworkRequestList *requested = requested_networks(args);
+
+    LOG_INFO("The instance is gone: removing what is left of it");
+    recovery_remove_local(host, instance->uuid);
+    if (!neutron_deallocate_for_instance(host->neutron, ctx, instance, requested, &ports))
+        LOG_WARNING("Releasing the ports: %s", nova_error_details(ports));
+    if (!placement_delete_allocations(host->placement, ctx, instance->uuid, true, NULL, &allocations))
+        LOG_WARNING("Deleting the allocations: %s", nova_error_details(allocations));
+    network_request_list_free(requested);
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Removing what exists of an instance that must not exist here, whoever made it and how far he came: it
+ * is looked for by the instance's uuid. Nothing there is a success; failures are logged. Any thread
+ * that works on the instance. */
+
+#include "compute/operation.h"
+
+/* The host's part: domain, switch ports, files. */
+void recovery_remove_local(Host *host, const char *uuid);
+
+/* For an instance that the database has no more: also ports and allocations. 'args' are those of the
+ * request that was under way, whose requested_networks are somebody's own. */
+void recovery_remove_all(Host *host, const RequestContext *ctx, Instance *instance,
+                         const json_t *args);
