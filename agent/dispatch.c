@@ -13,7 +13,6 @@
 #include "agent/control/conductor_moves.h"
 #include "agent/resume.h"
 #include "compute/recovery.h"
-#include "compute/resource_tracker.h"
 
 /* How often, and how far apart, the database is asked for the instance of a request to resume. */
 #define RESUME_TRIES 5

@@ -381,7 +381,7 @@ rpc_notify(RpcClient *client, const RequestContext *ctx, const char *topic,
     g_autofree char *key = g_strdup_printf("%s.%s", topic, level);
     g_autofree char *body = rpc_message_make_notification(ctx, notification);
 
-    FAIL_POINT("rpc.notify:before", event_type);
+    FAIL_POINT("rpc.notify:before", notification->event_type);
     amqp_sender_post(client->sender, &(AmqpMessage){
                                          .destination = AMQP_TO_NOTIFICATION,
                                          .exchange = client->settings->control_exchange,
@@ -390,7 +390,7 @@ rpc_notify(RpcClient *client, const RequestContext *ctx, const char *topic,
                                          .length = strlen(body),
                                          .retry = notification->retry,
                                      });
-    FAIL_POINT("rpc.notify:after", event_type);
+    FAIL_POINT("rpc.notify:after", notification->event_type);
 }
 
 /* --- making and freeing -------------------------------------------------------------------------------- */
