@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -150,6 +151,29 @@ attempts_again(Attempts *attempts, const char *method, const char *reason, NovaE
     return true;
 }
 
+/* What Nova lets through as glanceclient raises it. */
+static void
+client_exception(const HttpResponse *response, const char *text, NovaError **err)
+{
+    static const struct {
+        long status;
+        const char *class;
+    } classes[] = {
+        {405, "HTTPMethodNotAllowed"}, {409, "HTTPConflict"},   {500, "HTTPInternalServerError"},
+        {501, "HTTPNotImplemented"},   {502, "HTTPBadGateway"},
+    };
+    const char *class = "HTTPException";
+    g_autofree char *message = g_strdup_printf("HTTP %ld: %.*s", response->status, TEXT_LIMIT, text);
+    json_auto_t *failure = NULL;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(classes); i++)
+        if (classes[i].status == response->status)
+            class = classes[i].class;
+    failure = json_pack("{s:s, s:s, s:s}", "class", class, "module", "glanceclient.exc", "message",
+                        message);
+    nova_error_propagate(err, nova_error_from_failure(failure));
+}
+
 static void
 translate_status(const char *image_id, const HttpResponse *response, NovaError **err)
 {
@@ -175,8 +199,7 @@ translate_status(const char *image_id, const HttpResponse *response, NovaError *
                        image_id);
         break;
     default:
-        nova_error_set(err, NOVA_ERROR_NOVA_EXCEPTION, "Glance answered %ld for image %s: %.*s",
-                       response->status, image_id, TEXT_LIMIT, text);
+        client_exception(response, text, err);
         return;
     }
     if (err)
@@ -485,4 +508,259 @@ glance_download(Glance *glance, const RequestContext *ctx, const char *image_id,
     if (ret_record)
         *ret_record = json_incref(record);
     return true;
+}
+
+/* ---- writing ---- */
+
+/* A store may take its time to commit the last piece; glanceclient waits as long. */
+#define UPLOAD_STALL_S 600
+#define LOOK_EVERY_US (10 * G_USEC_PER_SEC)
+
+typedef struct Upload {
+    Glance *glance;
+    const RequestContext *ctx;
+    const char *image_id;
+    const char *path;
+    int fd;
+    int64_t size;
+    int64_t sent;
+    gint64 look_at; /* next time to see whether the image is still wanted */
+} Upload;
+
+static bool
+rewind_upload(Upload *upload, NovaError **err)
+{
+    upload->sent = 0;
+    return lseek(upload->fd, 0, SEEK_SET) == 0 || image_errors_os(err, errno, upload->path);
+}
+
+/* Any answer but 503, which is tried again like a failed connection. 'upload' NULL: no data. */
+static HttpResponse *
+ask(Glance *glance, const RestRequest *request, const char *name, Upload *upload, NovaError **err)
+{
+    Attempts attempts = attempts_start(glance);
+
+    for (;;) {
+        g_autoptr(NovaError) failure = NULL;
+        HttpResponse *response;
+
+        if (upload && !rewind_upload(upload, err))
+            return NULL;
+        response = rest_send(attempts_server(&attempts)->client, request, &failure);
+        if (response && response->status != 503)
+            return response;
+        if (!response && nova_error_kind(failure) != NOVA_ERROR_CONNECT_FAILURE) {
+            nova_error_propagate(err, g_steal_pointer(&failure));
+            return NULL;
+        }
+        http_response_free(response);
+        if (!attempts_again(&attempts, name,
+                            failure ? nova_error_message(failure) : "HTTP 503 Service Unavailable", err))
+            return NULL;
+    }
+}
+
+/* JSON-patch operations that make the record have these attributes. */
+static json_t *
+patch_of(const json_t *record, json_t *attributes)
+{
+    json_t *patch = json_array();
+    const char *name;
+    json_t *value;
+
+    json_object_foreach (attributes, name, value) {
+        const json_t *old = json_object_get(record, name);
+        g_autofree char *path = g_strconcat("/", name, NULL);
+
+        if (!old || !json_equal(old, value))
+            json_array_append_new(patch, json_pack("{s:s, s:s, s:O}", "op", old ? "replace" : "add",
+                                                   "path", path, "value", value));
+    }
+    return patch;
+}
+
+bool
+glance_update(Glance *glance, const RequestContext *ctx, const char *image_id, json_t *attributes,
+              NovaError **err)
+{
+    static const char *const headers[] = {
+        "Content-Type: application/openstack-images-v2.1-json-patch", NULL};
+    json_auto_t *record = glance_show(glance, ctx, image_id, err);
+    json_auto_t *patch = record ? patch_of(record, attributes) : NULL;
+    g_autofree char *path = g_strdup_printf("/images/%s", image_id);
+    const RestRequest request = {
+        .ctx = ctx, .method = "PATCH", .path = path, .json = patch, .headers = headers};
+    g_autoptr(HttpResponse) response = NULL;
+
+    if (!record)
+        return false;
+    if (json_array_size(patch) == 0)
+        return true;
+    response = ask(glance, &request, "update", NULL, err);
+    if (response && response->status != 200)
+        translate_status(image_id, response, err);
+    return response && response->status == 200;
+}
+
+bool
+glance_delete(Glance *glance, const RequestContext *ctx, const char *image_id, NovaError **err)
+{
+    g_autofree char *path = g_strconcat("/images/", image_id, NULL);
+    const RestRequest request = {.ctx = ctx, .method = "DELETE", .path = path};
+    g_autoptr(HttpResponse) response = NULL;
+
+    if (!is_plain_id(image_id)) {
+        image_errors_not_found(err, image_id);
+        return false;
+    }
+    response = ask(glance, &request, "delete", NULL, err);
+    if (!response)
+        return false;
+    if (response->status == 409) {
+        g_autofree char *text = rest_error_text(response);
+
+        return nova_error_set(err, NOVA_ERROR_IMAGE_DELETE_CONFLICT,
+                              "Conflict deleting image. Reason: %s.", text);
+    }
+    if (response->status != 204)
+        translate_status(image_id, response, err);
+    return response->status == 204;
+}
+
+static char *
+list_path(json_t *properties)
+{
+    GString *path = g_string_new("/images?");
+    const char *name;
+    json_t *value;
+
+    json_object_foreach (properties, name, value) {
+        g_autofree char *text = g_uri_escape_string(json_string_value(value), NULL, true);
+
+        g_string_append_printf(path, "%s=%s&", name, text);
+    }
+    g_string_append(path, "limit=200&sort_key=created_at&sort_dir=desc");
+    return g_string_free(path, FALSE);
+}
+
+/* Glance names the next page with the version, which is in the endpoint already. */
+static char *
+next_page(const json_t *page)
+{
+    const char *next = json_get_string(page, "next", NULL);
+
+    return next ? g_strdup(g_str_has_prefix(next, "/v2") ? next + strlen("/v2") : next) : NULL;
+}
+
+json_t *
+glance_list(Glance *glance, const RequestContext *ctx, json_t *properties, NovaError **err)
+{
+    g_autofree char *path = list_path(properties);
+    json_auto_t *images = json_array();
+
+    while (path) {
+        const RestRequest request = {.ctx = ctx, .method = "GET", .path = path};
+        g_autoptr(HttpResponse) response = ask(glance, &request, "list", NULL, err);
+
+        if (!response)
+            return NULL;
+        if (response->status != 200) {
+            translate_status("", response, err);
+            return NULL;
+        }
+        json_array_extend(images, json_get_array(response->json, "images"));
+        g_free(path);
+        path = next_page(response->json);
+    }
+    return json_incref(images);
+}
+
+/* ---- upload ---- */
+
+/* Glance itself finds out only when it has all the data. */
+static bool
+is_still_wanted(Upload *upload, NovaError **err)
+{
+    g_autoptr(NovaError) failure = NULL;
+    json_auto_t *record = NULL;
+
+    if (g_get_monotonic_time() < upload->look_at)
+        return true;
+    upload->look_at = g_get_monotonic_time() + LOOK_EVERY_US;
+    LOG_INFO("Uploading image %s: %" PRId64 " %% of %" PRId64 " MiB", upload->image_id,
+             upload->size ? upload->sent * 100 / upload->size : 100, upload->size >> 20);
+    record = glance_show(upload->glance, upload->ctx, upload->image_id, &failure);
+    if (record || !nova_error_is(failure, NOVA_ERROR_IMAGE_NOT_FOUND))
+        return true;
+    return nova_error_propagate(err, g_steal_pointer(&failure));
+}
+
+static ssize_t
+give_data(char *buffer, size_t size, void *user, NovaError **err)
+{
+    Upload *upload = user;
+    ssize_t count;
+
+    if (!is_still_wanted(upload, err))
+        return -1;
+    do
+        count = read(upload->fd, buffer, size);
+    while (count < 0 && errno == EINTR);
+    if (count < 0)
+        image_errors_os(err, errno, upload->path);
+    else
+        upload->sent += count;
+    return count;
+}
+
+static HttpResponse *
+put_data(Upload *upload, NovaError **err)
+{
+    static const char *const headers[] = {"Content-Type: application/octet-stream", NULL};
+    g_autofree char *path = g_strdup_printf("/images/%s/file", upload->image_id);
+    const RestRequest request = {.ctx = upload->ctx, .method = "PUT", .path = path, .headers = headers,
+                                 .source = give_data, .user = upload,
+                                 .timeout_s = -UPLOAD_STALL_S};
+
+    return ask(upload->glance, &request, "upload", upload, err);
+}
+
+/* 404 and 410: it was deleted before, or while, the data came. */
+static bool
+judge_upload(const Upload *upload, const HttpResponse *response, NovaError **err)
+{
+    if (response->status == 204)
+        return true;
+    if (response->status == 410) {
+        image_errors_not_found(err, upload->image_id);
+        return false;
+    }
+    translate_status(upload->image_id, response, err);
+    return false;
+}
+
+bool
+glance_upload(Glance *glance, const RequestContext *ctx, const char *image_id, const char *path,
+              NovaError **err)
+{
+    Upload upload = {.glance = glance, .ctx = ctx, .image_id = image_id, .path = path,
+                     .look_at = g_get_monotonic_time() + LOOK_EVERY_US};
+    g_autoptr(HttpResponse) response = NULL;
+    struct stat st;
+
+    if (!is_plain_id(image_id)) {
+        image_errors_not_found(err, image_id);
+        return false;
+    }
+    upload.fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (upload.fd < 0 || fstat(upload.fd, &st) < 0) {
+        image_errors_os(err, errno, path);
+        if (upload.fd >= 0)
+            close(upload.fd);
+        return false;
+    }
+    upload.size = st.st_size;
+    response = put_data(&upload, err);
+    close(upload.fd);
+    return response && judge_upload(&upload, response, err);
 }

@@ -7,7 +7,8 @@
  * apart, on connection failures, 503 and corrupt downloads. Any thread.
  *
  * Errors: ImageNotFound (404, or not visible), ImageNotAuthorized (401, 403), ImageBadRequest,
- * ImageQuotaExceeded, ImageUnacceptable (no data), GlanceConnectionFailed (attempts used up). */
+ * ImageQuotaExceeded, ImageUnacceptable (no data), ImageDeleteConflict, GlanceConnectionFailed
+ * (attempts used up); another status of Glance's is glanceclient's exception. */
 
 #include <glib.h>
 #include <jansson.h>
@@ -42,4 +43,22 @@ json_t *glance_show_translated(Glance *glance, const RequestContext *ctx, const 
  * nothing is left at 'path'. */
 bool glance_download(Glance *glance, const RequestContext *ctx, const char *image_id,
                      const char *path, json_t **ret_record, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+
+/* Images with these properties ({"image_type": "backup", ...}), the youngest first: an array of
+ * records, new reference. */
+json_t *glance_list(Glance *glance, const RequestContext *ctx, json_t *properties, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+
+/* Sets attributes of the image, base ones and its own ({"disk_format": "raw", ...}, null allowed);
+ * only what differs is sent, everything else stays. */
+bool glance_update(Glance *glance, const RequestContext *ctx, const char *image_id,
+                   json_t *attributes, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+
+/* The image's data from a file. The way it goes is logged; an image that is deleted meanwhile ends
+ * it early with ImageNotFound. */
+bool glance_upload(Glance *glance, const RequestContext *ctx, const char *image_id,
+                   const char *path, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+
+bool glance_delete(Glance *glance, const RequestContext *ctx, const char *image_id, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;

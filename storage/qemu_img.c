@@ -103,15 +103,19 @@ bool
 qemu_img_create_overlay(const char *path, const char *base, const char *base_format, uint64_t size,
                         uint64_t cluster_size, NovaError **err)
 {
-    g_autofree char *base_value = option_value(base);
+    g_autofree char *base_value = base ? option_value(base) : NULL;
     g_autoptr(GString) list = g_string_new(NULL);
     g_autofree char *bytes = size ? g_strdup_printf("%" PRIu64, size) : NULL;
     const char *argv[] = {"qemu-img", "create", "-q", "-f", "qcow2", "-o", NULL, path, bytes, NULL};
     g_auto(CommandResult) result = {0};
 
-    g_string_printf(list, "backing_file=%s,backing_fmt=%s", base_value, base_format);
+    if (base)
+        g_string_printf(list, "backing_file=%s,backing_fmt=%s,", base_value, base_format);
     if (cluster_size)
-        g_string_append_printf(list, ",cluster_size=%" PRIu64, cluster_size);
+        g_string_append_printf(list, "cluster_size=%" PRIu64 ",", cluster_size);
+    if (list->len == 0)
+        g_string_append(list, "compat=1.1,"); /* what qemu does without being told */
+    g_string_truncate(list, list->len - 1);
     argv[6] = list->str;
     return command_run(argv, NULL, &result, err);
 }
@@ -152,10 +156,20 @@ bool
 qemu_img_convert(const char *source, const char *target, const char *source_format,
                  const char *target_format, NovaError **err)
 {
+    return qemu_img_extract(source, target, source_format, target_format, false, err);
+}
+
+bool
+qemu_img_extract(const char *source, const char *target, const char *source_format,
+                 const char *target_format, bool compressed, NovaError **err)
+{
     g_autofree char *folder = g_path_get_dirname(target);
     const char *cache = folder_has_direct_io(folder) ? "none" : "writeback";
-    const char *argv[] = {"qemu-img", "convert",     "-t",   cache,  "-O", target_format,
-                          "-f",       source_format, source, target, NULL};
+    const char *plain[] = {"qemu-img", "convert",     "-t",   cache,  "-O", target_format,
+                           "-f",       source_format, source, target, NULL};
+    const char *packed[] = {"qemu-img", "convert",     "-t", cache,  "-O",   target_format,
+                            "-f",       source_format, "-c", source, target, NULL};
+    const char *const *argv = compressed ? packed : plain;
     static const CommandLimits limits = {.timeout_s = CONVERT_TIMEOUT_S};
     g_autoptr(NovaError) failure = NULL;
     g_auto(CommandResult) result = {0};

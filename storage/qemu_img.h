@@ -40,7 +40,7 @@ bool qemu_img_info_from_text(const char *text, const char *path, QemuImgInfo *re
                              NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
 /* A qcow2 over 'base', whose format is given, never guessed; size 0: the base's; cluster_size 0:
- * qemu's default. */
+ * qemu's default. 'base' NULL: an empty one. */
 bool qemu_img_create_overlay(const char *path, const char *base, const char *base_format,
                              uint64_t size, uint64_t cluster_size, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
@@ -51,4 +51,8 @@ bool qemu_img_resize(const char *path, const char *format, uint64_t size, NovaEr
  * else writeback. ImageUnacceptable("Unable to convert image to ...") with image_id = source. */
 bool qemu_img_convert(const char *source, const char *target, const char *source_format,
                       const char *target_format, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+/* The same; 'compressed' makes small clusters of a qcow2 (snapshot_compression). */
+bool qemu_img_extract(const char *source, const char *target, const char *source_format,
+                      const char *target_format, bool compressed, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;

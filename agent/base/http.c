@@ -254,10 +254,8 @@ set_headers(Transfer *transfer)
         set_header(transfer, request->headers[i]);
     if (!request->sink && !has_header(request, "Accept:"))
         set_header(transfer, "Accept: application/json");
-    if (request->json)
-        set_header(transfer, "Content-Type: application/json");
-    else if (!has_header(request, "Content-Type:"))
-        set_header(transfer, "Content-Type:"); /* none, rather than curl's form type */
+    if (!has_header(request, "Content-Type:")) /* without a body none, rather than curl's form type */
+        set_header(transfer, request->json ? "Content-Type: application/json" : "Content-Type:");
     set_header(transfer, "Expect:");
     curl_easy_setopt(transfer->curl, CURLOPT_HTTPHEADER, transfer->headers);
 }
@@ -317,7 +315,8 @@ set_times(CURL *curl, const HttpSettings *settings, int timeout_s)
         curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)timeout_s);
     } else {
         curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-        curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)STALL_TIMEOUT_S);
+        curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME,
+                         timeout_s == -1 ? (long)STALL_TIMEOUT_S : -(long)timeout_s);
         timeout_s = CONNECT_TIMEOUT_S;
     }
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)MIN(timeout_s, CONNECT_TIMEOUT_S));

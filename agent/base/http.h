@@ -44,7 +44,8 @@ typedef struct HttpRequest {
     HttpSource source;            /* streamed body (chunked) instead of json */
     HttpSink sink;                /* streamed 2xx answer instead of 'body' */
     void *user;                   /* for source and sink */
-    int timeout_s;                /* 0: the client's; -1: none but a stall of 60 s aborts */
+    int timeout_s;                /* 0: the client's; -1: none but a stall of 60 s aborts;
+                                   * below: the same with a stall of that many seconds */
     bool not_idempotent;          /* never retried once it may have reached the peer */
 } HttpRequest;
 

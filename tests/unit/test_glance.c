@@ -213,7 +213,7 @@ statuses_become_nova_s_errors(void **state)
     } rows[] = {
         {404, NOVA_ERROR_IMAGE_NOT_FOUND},      {403, NOVA_ERROR_IMAGE_NOT_AUTHORIZED},
         {401, NOVA_ERROR_IMAGE_NOT_AUTHORIZED}, {400, NOVA_ERROR_IMAGE_BAD_REQUEST},
-        {413, NOVA_ERROR_IMAGE_QUOTA_EXCEEDED}, {500, NOVA_ERROR_NOVA_EXCEPTION},
+        {413, NOVA_ERROR_IMAGE_QUOTA_EXCEEDED}, {500, NOVA_ERROR_REMOTE}, /* glanceclient.exc.HTTPInternalServerError */
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -299,6 +299,122 @@ translated_record_has_custom_members_as_properties(void **state)
     assert_true(json_equal(image, expected));
 }
 
+/* ---- writing ---- */
+
+static json_t *
+sent_patch(Bench *bench)
+{
+    const FakeRequest *request = fake_http_request(bench->fake, -1);
+
+    assert_string_equal(request->method, "PATCH");
+    assert_string_equal(fake_request_header(request, "content-type"),
+                        "application/openstack-images-v2.1-json-patch");
+    return fake_request_json(request);
+}
+
+static void
+an_update_sends_only_what_differs(void **state)
+{
+    Bench *bench = *state;
+    json_auto_t *attributes = json_pack("{s:s, s:s, s:s, s:n}", "disk_format", "qcow2",
+                                        "container_format", "bare", "image_state", "available",
+                                        "kernel_id");
+    json_auto_t *expected = json_loads("[{\"op\": \"replace\", \"path\": \"/disk_format\", \"value\": "
+                                       "\"qcow2\"}, {\"op\": \"add\", \"path\": \"/image_state\", "
+                                       "\"value\": \"available\"}, {\"op\": \"add\", \"path\": "
+                                       "\"/kernel_id\", \"value\": null}]", 0, NULL);
+    json_auto_t *patch = NULL;
+
+    show(bench, "{\"id\": \"x\", \"disk_format\": null, \"container_format\": \"bare\"}");
+    fake_http_reply(bench->fake, "PATCH", SHOW, 200, "{}");
+    assert_true(glance_update(bench->glance, bench->ctx, ID, attributes, NULL));
+    patch = sent_patch(bench);
+    assert_true(json_equal(patch, expected));
+}
+
+static void
+an_update_that_changes_nothing_sends_nothing(void **state)
+{
+    Bench *bench = *state;
+    json_auto_t *attributes = json_pack("{s:s}", "disk_format", "raw");
+
+    show(bench, "{\"id\": \"x\", \"disk_format\": \"raw\"}");
+    assert_true(glance_update(bench->glance, bench->ctx, ID, attributes, NULL));
+    assert_int_equal(fake_http_n_requests(bench->fake), 1);
+}
+
+static void
+a_file_is_uploaded_in_chunks_and_anew_when_glance_is_busy(void **state)
+{
+    Bench *bench = *state;
+    const FakeRequest *request;
+
+    assert_true(g_file_set_contents(bench->path, "disk data", -1, NULL));
+    fake_http_reply(bench->fake, "PUT", DATA, 503, NULL);
+    fake_http_reply(bench->fake, "PUT", DATA, 204, NULL);
+    assert_true(glance_upload(bench->glance, bench->ctx, ID, bench->path, NULL));
+    request = fake_http_request(bench->fake, -1);
+    assert_string_equal(request->body, "disk data");
+    assert_string_equal(fake_request_header(request, "content-type"), "application/octet-stream");
+    assert_string_equal(fake_request_header(request, "transfer-encoding"), "chunked");
+}
+
+static void
+assert_upload_fails(Bench *bench, int status, NovaErrorKind kind, const char *class)
+{
+    g_autoptr(NovaError) failure = NULL;
+
+    fake_http_reply(bench->fake, "PUT", DATA, status, "{}");
+    assert_false(glance_upload(bench->glance, bench->ctx, ID, bench->path, &failure));
+    assert_int_equal(nova_error_kind(failure), kind);
+    assert_string_equal(nova_error_class(failure), class);
+}
+
+static void
+a_refused_upload_says_why(void **state)
+{
+    Bench *bench = *state;
+
+    assert_true(g_file_set_contents(bench->path, "disk data", -1, NULL));
+    assert_upload_fails(bench, 404, NOVA_ERROR_IMAGE_NOT_FOUND, "ImageNotFound");
+    assert_upload_fails(bench, 410, NOVA_ERROR_IMAGE_NOT_FOUND, "ImageNotFound");
+    assert_upload_fails(bench, 413, NOVA_ERROR_IMAGE_QUOTA_EXCEEDED, "ImageQuotaExceeded");
+    assert_upload_fails(bench, 500, NOVA_ERROR_REMOTE, "HTTPInternalServerError");
+}
+
+static void
+images_are_listed_page_by_page(void **state)
+{
+    static const char query[] = "image_type=backup&limit=200&sort_key=created_at&sort_dir=desc";
+    Bench *bench = *state;
+    g_autofree char *first = g_strconcat("/v2/images?", query, NULL);
+    json_auto_t *properties = json_pack("{s:s}", "image_type", "backup");
+    json_auto_t *images = NULL;
+
+    fake_http_reply(bench->fake, "GET", first, 200,
+                    "{\"images\": [{\"id\": \"a\"}], \"next\": \"/v2/images?marker=a\"}");
+    fake_http_reply(bench->fake, "GET", "/v2/images?marker=a", 200, "{\"images\": [{\"id\": \"b\"}]}");
+    images = glance_list(bench->glance, bench->ctx, properties, NULL);
+    assert_int_equal(json_array_size(images), 2);
+    assert_int_equal(fake_http_n_unexpected(bench->fake), 0);
+}
+
+static void
+a_deletion_tells_absence_from_conflict(void **state)
+{
+    Bench *bench = *state;
+    g_autoptr(NovaError) absent = NULL, conflict = NULL;
+
+    fake_http_reply(bench->fake, "DELETE", SHOW, 204, NULL);
+    assert_true(glance_delete(bench->glance, bench->ctx, ID, NULL));
+    fake_http_reply(bench->fake, "DELETE", SHOW, 404, NULL);
+    assert_false(glance_delete(bench->glance, bench->ctx, ID, &absent));
+    assert_int_equal(nova_error_kind(absent), NOVA_ERROR_IMAGE_NOT_FOUND);
+    fake_http_reply(bench->fake, "DELETE", SHOW, 409, NULL);
+    assert_false(glance_delete(bench->glance, bench->ctx, ID, &conflict));
+    assert_int_equal(nova_error_kind(conflict), NOVA_ERROR_IMAGE_DELETE_CONFLICT);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -318,6 +434,12 @@ main(void)
         TEST(file_that_cannot_be_written_is_no_reason_to_retry),
         TEST(hostile_ids_are_not_sent),
         TEST(translated_record_has_custom_members_as_properties),
+        TEST(an_update_sends_only_what_differs),
+        TEST(an_update_that_changes_nothing_sends_nothing),
+        TEST(a_file_is_uploaded_in_chunks_and_anew_when_glance_is_busy),
+        TEST(a_refused_upload_says_why),
+        TEST(images_are_listed_page_by_page),
+        TEST(a_deletion_tells_absence_from_conflict),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -158,6 +158,34 @@ convert_of_a_lie_is_unacceptable(void **state)
     assert_non_null(strstr(nova_error_message(failure), "Unable to convert image to raw"));
 }
 
+static void
+an_overlay_without_base_is_an_empty_disk(void **state)
+{
+    StorageFixture *fixture = *state;
+    g_autofree char *path = storage_fixture_path(fixture, "empty");
+    g_auto(QemuImgInfo) info = {0};
+
+    assert_true(qemu_img_create_overlay(path, NULL, NULL, 1 << 20, 0, NULL));
+    assert_true(qemu_img_info(&fixture->options, path, "qcow2", &info, NULL));
+    assert_null(info.backing_file);
+    assert_int_equal(info.virtual_size, 1 << 20);
+}
+
+static void
+an_extracted_disk_needs_no_base_and_may_be_compressed(void **state)
+{
+    StorageFixture *fixture = *state;
+    g_autofree char *disk = storage_fixture_path(fixture, "disk");
+    g_autofree char *image = storage_fixture_path(fixture, "image");
+    g_auto(QemuImgInfo) info = {0};
+
+    assert_true(qemu_img_create_overlay(disk, NULL, NULL, 1 << 20, 0, NULL));
+    assert_true(qemu_img_extract(disk, image, "qcow2", "qcow2", true, NULL));
+    assert_true(qemu_img_info(&fixture->options, image, "qcow2", &info, NULL));
+    assert_null(info.backing_file);
+    assert_int_equal(info.virtual_size, 1 << 20);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -173,6 +201,8 @@ main(void)
         TEST(only_raw_and_qcow2_are_resized),
         TEST(resize_of_a_raw_disk_ignores_what_the_guest_wrote),
         TEST(convert_of_a_lie_is_unacceptable),
+        TEST(an_overlay_without_base_is_an_empty_disk),
+        TEST(an_extracted_disk_needs_no_base_and_may_be_compressed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
