@@ -695,7 +695,7 @@ void
 dispatcher_queue_method(Host *host, const char *name, RequestContext *ctx, Instance *instance,
                         json_t *args)
 {
-    const Method *method = method_find(name);
+    const Method *method = method_find_own(name);
     Job *job;
 
     g_assert(method);

@@ -19,6 +19,10 @@ static const Method methods[] = {
      "instance", ""},
     {"reboot_instance", op_reboot_instance, LANE_DEFAULT, SERIAL | EVENT | FAULT | REVERT_TASK | DURABLE | WHILE_TASK, NULL, NULL,
      "instance block_device_info reboot_type", ""},
+    {"snapshot_instance", op_snapshot_instance, LANE_DEFAULT, EVENT | FAULT | REVERT_TASK, NULL, NULL,
+     "instance image_id", ""},
+    {"backup_instance", op_backup_instance, LANE_SNAPSHOT, EVENT | FAULT | REVERT_TASK, NULL, NULL,
+     "instance image_id backup_type rotation", ""},
     {"external_instance_event", op_external_instance_event, LANE_URGENT, DURABLE, NULL, NULL,
      "instances events", ""},
     {"get_console_output", op_get_console_output, LANE_DEFAULT, FAULT | EXPECTED, NULL, NULL,
@@ -28,6 +32,11 @@ static const Method methods[] = {
     {"validate_console_port", op_validate_console_port, LANE_PEER, EXPECTED, NULL, NULL,
      "instance port console_type", ""},
     {"get_host_uptime", op_get_host_uptime, LANE_DEFAULT, 0, NULL, NULL, "", ""},
+};
+
+static const Method own_methods[] = {
+    {"_snapshot_instance", op_do_snapshot_instance, LANE_SNAPSHOT, FAULT | REVERT_TASK, NULL, NULL,
+     "instance image_id", ""},
 };
 /* clang-format on */
 
@@ -45,6 +54,15 @@ method_find(const char *name)
         if (strcmp(methods[i].name, name) == 0)
             return &methods[i];
     return NULL;
+}
+
+const Method *
+method_find_own(const char *name)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(own_methods); i++)
+        if (strcmp(own_methods[i].name, name) == 0)
+            return &own_methods[i];
+    return method_find(name);
 }
 
 static bool

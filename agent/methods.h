@@ -51,6 +51,8 @@ typedef struct Method {
 
 /* NULL when there is no such method. */
 const Method *method_find(const char *name);
+/* Also rows that nobody may call: the second halves of methods that answer before they are done. */
+const Method *method_find_own(const char *name);
 const Method *method_table(size_t *ret_n);
 
 /* TypeError with Python's text for a missing or unknown argument. */

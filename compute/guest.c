@@ -147,6 +147,14 @@ guest_pause(Guest *guest, NovaError **err)
 }
 
 bool
+guest_save(Guest *guest, NovaError **err)
+{
+    if (virDomainManagedSave(guest->domain, 0) < 0)
+        return libvirt_error_set(err, "saving the domain");
+    return true;
+}
+
+bool
 guest_shutdown(Guest *guest, NovaError **err)
 {
     FAIL_POINT("guest.shutdown:before", NULL);

@@ -29,6 +29,8 @@ const char *guest_name(const Guest *guest);
 bool guest_start(Guest *guest, bool paused, NovaError **err);
 bool guest_resume(Guest *guest, NovaError **err);
 bool guest_pause(Guest *guest, NovaError **err);
+/* Writes the guest's memory to disk and stops it: its next start goes on from there. */
+bool guest_save(Guest *guest, NovaError **err);
 /* Asks the guest to switch itself off (ACPI); does not wait. */
 bool guest_shutdown(Guest *guest, NovaError **err);
 /* Waits for the domain to be off (or gone). True when it is. */

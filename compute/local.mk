@@ -44,7 +44,10 @@ libkilonova_a_SOURCES += \
 # The hypervisor, the resource tracker and the operations.
 libkilonova_a_SOURCES += \
 	compute/guest.c compute/guest.h compute/guest_private.h \
+	compute/guest_block.c compute/guest_block.h \
+	compute/guest_agent.c compute/guest_agent.h \
 	compute/guest_config.c compute/guest_config.h \
+	compute/guest_xml.c compute/guest_xml.h \
 	compute/hypervisor.c compute/hypervisor.h compute/libvirt_auto.h \
 	compute/init_host.c compute/init_host.h \
 	compute/instance_events.c compute/instance_events.h \
@@ -64,3 +67,7 @@ libkilonova_a_SOURCES += \
 unit_tests += tests/unit/test_node_id
 unit_tests += tests/unit/test_init_host tests/unit/test_instance_events tests/unit/test_move_claim
 unit_tests += tests/unit/test_power_sync
+
+# Images of a server's disk.
+libkilonova_a_SOURCES += compute/ops/snapshot.c compute/ops/snapshot.h compute/ops/snapshot_take.c
+unit_tests += tests/unit/test_snapshot

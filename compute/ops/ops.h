@@ -14,6 +14,11 @@ bool op_stop_instance(Operation *op, NovaError **err);
 bool op_start_instance(Operation *op, NovaError **err);
 bool op_reboot_instance(Operation *op, NovaError **err);
 
+/* snapshot.c; the second does what the first announced */
+bool op_snapshot_instance(Operation *op, NovaError **err);
+bool op_do_snapshot_instance(Operation *op, NovaError **err);
+bool op_backup_instance(Operation *op, NovaError **err);
+
 /* events.c */
 bool op_external_instance_event(Operation *op, NovaError **err);
 

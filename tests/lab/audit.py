@@ -12,7 +12,7 @@ import openstack
 HOST = sys.argv[1]
 FOLDER = pathlib.Path(os.environ["LAB_DIR"]) / "hosts" / HOST
 LIBVIRT = f"qemu+unix:///system?socket={FOLDER}/run/libvirt-sock"
-OURS = {"_base", "locks", "compute_nodes"}  # of instances_path, for good
+OURS = {"_base", "locks", "compute_nodes", "snapshots"}  # of instances_path, for good
 
 
 def run(*argv):
@@ -46,6 +46,7 @@ def files(servers, ports):
     folder = FOLDER / "state" / "instances"
     names = os.listdir(folder) if folder.exists() else []
     left = [name for name in names if name not in OURS and name[:36] not in servers]
+    left += [str(path) for path in (folder / "snapshots").glob("*")]
     return left + [str(path) for path in (folder / "_base").glob("*.part")]
 
 

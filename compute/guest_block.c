@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "compute/guest_block.h"
+
+#include <libvirt/virterror.h>
+
+#include "compute/guest_private.h"
+#include "compute/guest_xml.h"
+#include "compute/libvirt_auto.h"
+
+#define POLL_US (500 * 1000)
+
+/* A guest that is deleted meanwhile is InstanceNotFound. */
+static bool
+block_error_set(NovaError **err, const Guest *guest, const char *what)
+{
+    if (libvirt_error_code() != VIR_ERR_NO_DOMAIN)
+        return libvirt_error_set(err, what);
+    return nova_error_set(err, NOVA_ERROR_INSTANCE_NOT_FOUND, "Instance %s could not be found.",
+                          guest->uuid);
+}
+
+bool
+guest_block_mirror(Guest *guest, const char *target, const char *path, NovaError **err)
+{
+    unsigned flags = VIR_DOMAIN_BLOCK_REBASE_COPY | VIR_DOMAIN_BLOCK_REBASE_REUSE_EXT |
+                     VIR_DOMAIN_BLOCK_REBASE_SHALLOW;
+
+    return virDomainBlockRebase(guest->domain, target, path, 0, flags) == 0 ||
+           block_error_set(err, guest, "mirroring the disk");
+}
+
+/* cur == end is not enough: a job that has just begun says that too. */
+static bool
+is_mirrored(Guest *guest, const char *target, bool *ret_done, NovaError **err)
+{
+    virDomainBlockJobInfo info;
+    g_autofree char *xml = NULL;
+    int found = virDomainGetBlockJobInfo(guest->domain, target, &info, 0);
+
+    if (found < 0)
+        return block_error_set(err, guest, "watching the disk's mirror");
+    *ret_done = found == 0;
+    if (found == 0 || info.cur != info.end)
+        return true;
+    xml = guest_fetch_xml(guest, false, err);
+    if (!xml)
+        return false;
+    *ret_done = guest_xml_is_mirror_ready(xml, target);
+    return true;
+}
+
+bool
+guest_block_wait_mirrored(Guest *guest, const char *target, NovaError **err)
+{
+    bool done = false;
+
+    for (;;) {
+        if (!is_mirrored(guest, target, &done, err))
+            return false;
+        if (done)
+            return true;
+        g_usleep(POLL_US);
+    }
+}
+
+bool
+guest_block_abort(Guest *guest, const char *target, NovaError **err)
+{
+    return virDomainBlockJobAbort(guest->domain, target, 0) == 0 ||
+           block_error_set(err, guest, "ending the disk's job");
+}
+
+bool
+guest_is_persistent(Guest *guest)
+{
+    return virDomainIsPersistent(guest->domain) == 1;
+}
+
+char *
+guest_fetch_definition(Guest *guest, NovaError **err)
+{
+    char *xml = virDomainGetXMLDesc(guest->domain,
+                                    VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE);
+
+    if (!xml)
+        block_error_set(err, guest, "reading the domain's definition");
+    return xml;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "compute/guest_xml.h"
+
+#include <libxml/parser.h>
+#include <string.h>
+
+#include "compute/xml/xml_builder.h"
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlDoc, xmlFreeDoc)
+
+void
+root_disk_clear(RootDisk *disk)
+{
+    g_clear_pointer(&disk->path, g_free);
+    g_clear_pointer(&disk->format, g_free);
+    g_clear_pointer(&disk->target, g_free);
+}
+
+/* <devices> of the domain; NULL when the text is none. */
+static xmlNode *
+parse_devices(const char *xml, xmlDoc **ret_document)
+{
+    xmlDoc *document = xmlReadMemory(xml, (int)strlen(xml), NULL, NULL,
+                                     XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+    xmlNode *root = document ? xmlDocGetRootElement(document) : NULL;
+
+    *ret_document = document;
+    return root ? xml_find(root, "devices") : NULL;
+}
+
+static xmlNode *
+next_disk(xmlNode *node)
+{
+    while (node && !(node->type == XML_ELEMENT_NODE && strcmp((const char *)node->name, "disk") == 0))
+        node = node->next;
+    return node;
+}
+
+/* An attribute of a child element; caller frees. */
+static char *
+child_attribute(xmlNode *parent, const char *element, const char *attribute)
+{
+    xmlNode *child = xml_find(parent, element);
+    xmlChar *value = child ? xmlGetProp(child, BAD_CAST attribute) : NULL;
+    char *text = g_strdup((const char *)value);
+
+    xmlFree(value);
+    return text;
+}
+
+bool
+guest_xml_root_disk(const char *xml, RootDisk *ret_disk, NovaError **err)
+{
+    g_autoptr(xmlDoc) document = NULL;
+    xmlNode *devices = parse_devices(xml, &document);
+    xmlNode *disk = devices ? next_disk(devices->children) : NULL;
+    g_auto(RootDisk) found = {0};
+
+    if (disk) {
+        found.path = child_attribute(disk, "source", "file");
+        if (!found.path)
+            found.path = child_attribute(disk, "source", "dev");
+        found.format = child_attribute(disk, "driver", "type");
+        found.target = child_attribute(disk, "target", "dev");
+    }
+    if (!found.path)
+        return nova_error_set(err, NOVA_ERROR_RUNTIME_ERROR,
+                              "Can't retrieve root device path from instance libvirt configuration");
+    *ret_disk = found;
+    found = (RootDisk){0};
+    return true;
+}
+
+bool
+guest_xml_is_mirror_ready(const char *xml, const char *target)
+{
+    g_autoptr(xmlDoc) document = NULL;
+    xmlNode *devices = parse_devices(xml, &document);
+    xmlNode *disk = devices ? next_disk(devices->children) : NULL;
+
+    for (; disk; disk = next_disk(disk->next)) {
+        g_autofree char *dev = child_attribute(disk, "target", "dev");
+        g_autofree char *ready = child_attribute(disk, "mirror", "ready");
+
+        if (g_strcmp0(dev, target) == 0)
+            return g_strcmp0(ready, "yes") == 0;
+    }
+    return false;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What a domain's XML, as libvirt gives it, says about the guest. Pure. */
+
+#include <stdbool.h>
+
+#include "agent/base/nova_error.h"
+
+typedef struct RootDisk {
+    char *path;   /* of its file or device */
+    char *format; /* "qcow2"; NULL: libvirt does not say */
+    char *target; /* "vda" */
+} RootDisk;
+
+void root_disk_clear(RootDisk *disk);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(RootDisk, root_disk_clear)
+
+/* The first disk, which is the root (nova.virt.libvirt.utils.find_disk). RuntimeError when it has
+ * no path. */
+bool guest_xml_root_disk(const char *xml, RootDisk *ret_disk, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+
+/* The mirror of a block copy has caught up: <mirror ready='yes'/> of that disk. */
+bool guest_xml_is_mirror_ready(const char *xml, const char *target);
