@@ -186,6 +186,26 @@ def nova():
         **tokens('nova')}))
 
 
+def cinder():
+    copy_defaults('cinder')
+    conf = f'{ETC}/cinder'
+    helper = {'helper_command': f'{VENV}/bin/privsep-helper --config-file {conf}/cinder.conf'}
+    write(f'{conf}/cinder.conf', ini({
+        'DEFAULT': {'debug': 'false', 'transport_url': TRANSPORT, 'my_ip': ADDR, 'host': 'control',
+                    'state_path': f'{STATE}/cinder', 'auth_strategy': 'keystone',
+                    'glance_api_servers': GLANCE, 'api_paste_config': f'{conf}/api-paste.ini',
+                    'resource_query_filters_file': f'{conf}/resource_filters.json',
+                    'rootwrap_config': f'{conf}/rootwrap.conf', 'enabled_backends': 'files'},
+        'files': {'volume_driver': 'lab_files.FilesDriver', 'volume_backend_name': 'files',
+                  'files_folder': f'{STATE}/cinder/volumes'},
+        'database': database('cinder'),
+        'oslo_concurrency': {'lock_path': f'{STATE}/cinder/lock'},
+        'oslo_messaging_notifications': {'driver': 'noop'},
+        'cinder_sys_admin': helper, 'privsep_osbrick': helper,
+        'nova': auth('nova', interface='public'),
+        **tokens('cinder')}))
+
+
 # ---- Neutron ---------------------------------------------------------------------------------------
 
 def privsep_sections():
@@ -289,7 +309,7 @@ def compute(host, path, overrides):
 
 def main(arguments):
     if arguments == ['control']:
-        for part in (mariadb, rabbitmq, keystone, placement, glance, nova, neutron):
+        for part in (mariadb, rabbitmq, keystone, placement, glance, nova, cinder, neutron):
             part()
     elif len(arguments) >= 3 and arguments[0] == 'compute':
         compute(arguments[1], os.path.abspath(arguments[2]), arguments[3:])
