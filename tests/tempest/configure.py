@@ -42,7 +42,7 @@ region = {OS_REGION_NAME}
 nova = true
 glance = true
 neutron = true
-cinder = false
+cinder = true
 swift = false
 
 [compute]
@@ -85,7 +85,15 @@ ipv6 = false
 floating_ips = false
 api_extensions = {extensions}
 
+[volume]
+storage_protocol = file
+vendor_name = lab
+
+[volume-feature-enabled]
+backup = false
+
 [scenario]
+target_dir = /boot
 img_file = {lab}/images/guest.qcow2
 img_disk_format = qcow2
 """
