@@ -155,6 +155,26 @@ guest_save(Guest *guest, NovaError **err)
 }
 
 bool
+guest_inject_nmi(Guest *guest, NovaError **err)
+{
+    if (virDomainInjectNMI(guest->domain, 0) == 0)
+        return true;
+    switch (libvirt_error_code()) {
+    case VIR_ERR_NO_SUPPORT:
+        return nova_error_set(err, NOVA_ERROR_TRIGGER_CRASH_DUMP_NOT_SUPPORTED,
+                              "Triggering crash dump is not supported");
+    case VIR_ERR_OPERATION_INVALID:
+        nova_error_set(err, NOVA_ERROR_INSTANCE_NOT_RUNNING, "Instance %s is not running.",
+                       guest->uuid);
+        if (err)
+            nova_error_set_kwarg(*err, "instance_id", guest->uuid);
+        return false;
+    default:
+        return libvirt_error_set(err, "injecting an NMI");
+    }
+}
+
+bool
 guest_shutdown(Guest *guest, NovaError **err)
 {
     FAIL_POINT("guest.shutdown:before", NULL);

@@ -31,6 +31,8 @@ bool guest_resume(Guest *guest, NovaError **err);
 bool guest_pause(Guest *guest, NovaError **err);
 /* Writes the guest's memory to disk and stops it: its next start goes on from there. */
 bool guest_save(Guest *guest, NovaError **err);
+/* What makes a guest dump its kernel. TriggerCrashDumpNotSupported, InstanceNotRunning. */
+bool guest_inject_nmi(Guest *guest, NovaError **err);
 /* Asks the guest to switch itself off (ACPI); does not wait. */
 bool guest_shutdown(Guest *guest, NovaError **err);
 /* Waits for the domain to be off (or gone). True when it is. */

@@ -23,6 +23,7 @@ struct Hypervisor {
     pthread_t thread;
     pthread_mutex_t lock;
     virConnectPtr connection;      /* guarded by lock; NULL while there is none */
+    int lifecycle;                 /* guarded by lock; the callback's id in this connection */
     bool stopping;                 /* guarded by lock */
     bool was_connected;            /* guarded by lock; a loss is reported once */
     bool has_failed;               /* guarded by lock; the last attempt to connect */
@@ -207,9 +208,10 @@ open_connection(Hypervisor *hypervisor, NovaError **err)
 
     if (!connection)
         return libvirt_error_set(err, "connecting to libvirt");
-    if (virConnectDomainEventRegisterAny(connection, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
-                                         VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), hypervisor,
-                                         NULL) < 0 ||
+    hypervisor->lifecycle =
+        virConnectDomainEventRegisterAny(connection, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+                                         VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), hypervisor, NULL);
+    if (hypervisor->lifecycle < 0 ||
         virConnectRegisterCloseCallback(connection, on_close, hypervisor, NULL) < 0) {
         libvirt_error_set(err, "asking libvirt for events");
         virConnectClose(connection);
@@ -350,8 +352,10 @@ hypervisor_free(Hypervisor *hypervisor)
     pthread_join(hypervisor->thread, NULL);
     virEventRemoveTimeout(hypervisor->timer);
     pthread_mutex_lock(&hypervisor->lock);
-    if (hypervisor->connection)
+    if (hypervisor->connection) { /* libvirt keeps a connection whose callbacks are registered */
+        virConnectDomainEventDeregisterAny(hypervisor->connection, hypervisor->lifecycle);
         virConnectUnregisterCloseCallback(hypervisor->connection, on_close);
+    }
     forget_connection(hypervisor);
     pthread_mutex_unlock(&hypervisor->lock);
     g_hash_table_unref(hypervisor->domain_capabilities);

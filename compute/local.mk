@@ -48,6 +48,9 @@ libkilonova_a_SOURCES += \
 	compute/guest_agent.c compute/guest_agent.h \
 	compute/guest_config.c compute/guest_config.h \
 	compute/guest_xml.c compute/guest_xml.h \
+	compute/guest_stats.c compute/guest_stats.h \
+	compute/diagnostics.c compute/diagnostics.h \
+	compute/ops/pause.c compute/ops/suspend.c compute/ops/soft_delete.c compute/ops/diagnostics.c \
 	compute/hypervisor.c compute/hypervisor.h compute/libvirt_auto.h \
 	compute/init_host.c compute/init_host.h \
 	compute/instance_events.c compute/instance_events.h \
@@ -71,3 +74,4 @@ unit_tests += tests/unit/test_power_sync
 # Images of a server's disk.
 libkilonova_a_SOURCES += compute/ops/snapshot.c compute/ops/snapshot.h compute/ops/snapshot_take.c
 unit_tests += tests/unit/test_snapshot
+unit_tests += tests/unit/test_diagnostics tests/unit/test_guest

@@ -23,4 +23,5 @@ EXTRA_DIST += tests/unit/layers tests/unit/data tests/fuzz/corpus tests/unit/cmo
 	tests/lint tests/bench tests/demo tests/tempest tests/lab tests/functional/run tests/functional/lab.py \
 	tests/functional/runner.py tests/functional/test_agent.py tests/functional/test_boot.py \
 	tests/functional/test_bus.py tests/functional/test_hostile.py tests/functional/test_rpc.py \
-	tests/functional/test_scale.py tests/functional/test_snapshot.py
+	tests/functional/test_scale.py tests/functional/test_snapshot.py \
+	tests/functional/nova_rpc.py tests/functional/test_states.py

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/objects/states.h"
 
+#include <glib.h>
 #include <stddef.h>
 
 const char *const vm_state_names[N_VM_STATES + 1] = {
@@ -65,4 +66,32 @@ const char *
 task_state_name(TaskState state)
 {
     return state > TASK_STATE_NONE && state < N_TASK_STATES ? task_state_names[state] : NULL;
+}
+
+VmState
+vm_state_from_name(const char *name, VmState fallback)
+{
+    for (int state = VM_STATE_NONE + 1; name && state < N_VM_STATES; state++)
+        if (g_str_equal(vm_state_names[state], name))
+            return (VmState)state;
+    return fallback;
+}
+
+const char *
+power_state_text(PowerState state)
+{
+    switch (state) {
+    case POWER_STATE_RUNNING:
+        return "running";
+    case POWER_STATE_PAUSED:
+        return "paused";
+    case POWER_STATE_SHUTDOWN:
+        return "shutdown";
+    case POWER_STATE_CRASHED:
+        return "crashed";
+    case POWER_STATE_SUSPENDED:
+        return "suspended";
+    default:
+        return "pending";
+    }
 }

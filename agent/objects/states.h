@@ -84,6 +84,10 @@ extern const char *const task_state_names[N_TASK_STATES + 1];
 /* NULL for none or an unknown one. */
 const char *vm_state_name(VmState state);
 const char *task_state_name(TaskState state);
+/* 'fallback' for NULL or an unknown name. */
+VmState vm_state_from_name(const char *name, VmState fallback);
+/* nova.compute.power_state.STATE_MAP: "running". */
+const char *power_state_text(PowerState state);
 
 /* Which task states an Instance.save expects: a bit mask. EXPECT_ANY sends no condition. */
 typedef uint64_t TaskStates;

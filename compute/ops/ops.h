@@ -18,6 +18,18 @@ bool op_reboot_instance(Operation *op, NovaError **err);
 bool op_snapshot_instance(Operation *op, NovaError **err);
 bool op_do_snapshot_instance(Operation *op, NovaError **err);
 bool op_backup_instance(Operation *op, NovaError **err);
+/* pause.c, suspend.c, soft_delete.c */
+bool op_pause_instance(Operation *op, NovaError **err);
+bool op_unpause_instance(Operation *op, NovaError **err);
+bool op_suspend_instance(Operation *op, NovaError **err);
+bool op_resume_instance(Operation *op, NovaError **err);
+bool op_soft_delete_instance(Operation *op, NovaError **err);
+bool op_restore_instance(Operation *op, NovaError **err);
+
+/* diagnostics.c */
+bool op_get_diagnostics(Operation *op, NovaError **err);
+bool op_get_instance_diagnostics(Operation *op, NovaError **err);
+bool op_trigger_crash_dump(Operation *op, NovaError **err);
 
 /* events.c */
 bool op_external_instance_event(Operation *op, NovaError **err);

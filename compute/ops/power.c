@@ -28,16 +28,13 @@ op_stop_instance(Operation *op, NovaError **err)
     return conductor_save_instance(op->host->conductor, op->ctx, instance, expected, err);
 }
 
-/* A guest made anew from the record: what every start and every hard reboot is. */
+/* The network info is read anew: a start and a reboot are what mends a cache that missed events. */
 static bool
 hard_start(Operation *op, NovaError **err)
 {
-    g_autoptr(GuestPlan) plan = step_plan_guest(op->host, op->ctx, op->instance, err);
-    StartGuest start = {.plan = plan};
+    g_autoptr(NetworkInfo) network = step_refresh_network(op->host, op->ctx, op->instance, err);
 
-    return plan && step_destroy_guest(op->host, op->instance, plan->network, true, err) &&
-           step_create_disks(op->host, op->ctx, op->instance, plan, err) &&
-           step_start_guest(op->host, op->instance, &start, err);
+    return network && step_recreate_guest(op->host, op->ctx, op->instance, err);
 }
 
 bool
@@ -45,9 +42,7 @@ op_start_instance(Operation *op, NovaError **err)
 {
     Instance *instance = op->instance;
 
-    if (!step_load_instance(op->host, op->ctx, instance, err))
-        return false;
-    if (!hard_start(op, err))
+    if (!step_load_instance(op->host, op->ctx, instance, err) || !hard_start(op, err))
         return false;
     step_set_power_state(instance, step_power_state(op->host, instance));
     step_set_states(instance, VM_STATE_ACTIVE, TASK_STATE_NONE);
@@ -56,46 +51,54 @@ op_start_instance(Operation *op, NovaError **err)
 
 /* ---- reboot ---- */
 
-/* The guest shuts down by itself and is started again from its definition. */
 static bool
-soft_reboot(Operation *op, bool *ret_done, NovaError **err)
+wait_and_start(Operation *op, Guest *guest)
 {
     int64_t limit_s = op->host->options->libvirt.wait_soft_reboot_seconds;
     gint64 began = g_get_monotonic_time();
-    NovaError *error = NULL;
-    g_autoptr(Guest) guest = guest_find(op->host->hypervisor, op->instance->uuid, &error);
+    g_autoptr(NovaError) error = NULL;
 
-    *ret_done = false;
-    if (error)
-        return nova_error_propagate(err, error);
-    if (!guest || guest_power_state(guest) != POWER_STATE_RUNNING)
-        return true;
     if (!guest_shutdown(guest, &error)) {
-        LOG_WARNING("Instance soft reboot failed: %s", nova_error_details(error));
-        nova_error_free(error);
-        return true;
+        LOG_DEBUG("Instance soft reboot failed: %s", nova_error_details(error));
+        return false;
     }
-    if (!guest_wait_off(guest, (int)CLAMP(limit_s, 0, G_MAXINT / 1000) * 1000)) {
-        LOG_WARNING("Failed to soft reboot instance. Trying hard reboot.");
-        return true;
-    }
+    if (!guest_wait_off(guest, (int)CLAMP(limit_s, 0, G_MAXINT / 1000) * 1000))
+        return false;
     LOG_INFO("Instance shutdown successfully after %d seconds.",
              (int)((g_get_monotonic_time() - began) / G_USEC_PER_SEC));
-    if (!guest_start(guest, false, err))
+    if (guest_start(guest, false, &error))
+        return true;
+    LOG_DEBUG("Instance soft reboot failed: %s", nova_error_details(error));
+    return false;
+}
+
+/* The guest shuts down by itself and is started again from its definition. False: it did not; a hard
+ * reboot is what helps then. */
+static bool
+soft_reboot(Operation *op, NovaError **err)
+{
+    g_autoptr(Guest) guest = guest_lookup(op->host->hypervisor, op->instance->uuid, err);
+
+    if (!guest)
         return false;
-    *ret_done = true;
-    LOG_INFO("Instance rebooted successfully.");
-    return true;
+    if (guest_power_state(guest) == POWER_STATE_RUNNING && wait_and_start(op, guest)) {
+        LOG_INFO("Instance soft rebooted successfully.");
+        return true;
+    }
+    LOG_WARNING("Failed to soft reboot instance. Trying hard reboot.");
+    return false;
 }
 
 static bool
 reboot(Operation *op, bool is_soft, NovaError **err)
 {
-    bool done = false;
+    NovaError *error = NULL;
 
-    if (is_soft && !soft_reboot(op, &done, err))
-        return false;
-    return done || hard_start(op, err);
+    if (is_soft && soft_reboot(op, &error))
+        return true;
+    if (error)
+        return nova_error_propagate(err, error);
+    return step_recreate_guest(op->host, op->ctx, op->instance, err);
 }
 
 static bool
@@ -119,22 +122,38 @@ announce_reboot(Operation *op, bool is_soft, NovaError **err)
 static bool
 reboot_failed(Operation *op, NovaError *error, NovaError **err)
 {
-    bool is_running = step_power_state(op->host, op->instance) == POWER_STATE_RUNNING;
+    Host *host = op->host;
     g_autoptr(NovaError) failure = NULL;
 
-    notifier_instance(op->host->notifier, op->ctx, op->instance, "reboot", "error", error);
-    LOG_ERROR("Cannot reboot instance: %s", nova_error_details(error));
-    if (is_running) {
-        if (!conductor_fault_create(op->host->conductor, op->ctx, op->instance->uuid, op->host->name,
-                                    error, &failure))
-            LOG_WARNING("Failed to record the fault: %s", nova_error_details(failure));
-        nova_error_free(error);
-        return true;
+    if (step_power_state(host, op->instance) != POWER_STATE_RUNNING) {
+        LOG_ERROR("Cannot reboot instance: %s", nova_error_details(error));
+        step_set_error_state(host, op->ctx, op->instance);
+        return nova_error_propagate(err, error);
     }
-    OBJECT_SET(op->instance, vm_state, VM_STATE_ERROR);
-    if (!conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT_ANY, &failure))
-        LOG_WARNING("Setting the instance to ERROR: %s", nova_error_details(failure));
-    return nova_error_propagate(err, error);
+    LOG_WARNING("Reboot failed but instance is running: %s", nova_error_details(error));
+    if (!conductor_fault_create(host->conductor, op->ctx, op->instance->uuid, host->name, error,
+                                &failure))
+        LOG_WARNING("Failed to record the fault: %s", nova_error_details(failure));
+    notifier_instance(host->notifier, op->ctx, op->instance, "reboot", "error", error);
+    nova_error_free(error);
+    return true;
+}
+
+/* What was deleted while it rebooted is no failure of the reboot. */
+static bool
+record_rebooted(Operation *op, VmState vm_state, NovaError **err)
+{
+    NovaError *error = NULL;
+
+    step_set_power_state(op->instance, step_power_state(op->host, op->instance));
+    step_set_states(op->instance, vm_state, TASK_STATE_NONE);
+    if (conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT_ANY, &error))
+        return true;
+    if (!nova_error_is(error, NOVA_ERROR_INSTANCE_NOT_FOUND))
+        return nova_error_propagate(err, error);
+    LOG_WARNING("Instance disappeared during reboot");
+    nova_error_free(error);
+    return true;
 }
 
 bool
@@ -142,20 +161,21 @@ op_reboot_instance(Operation *op, NovaError **err)
 {
     bool is_soft = strcmp(json_get_string(op->args, "reboot_type", "HARD"), "SOFT") == 0;
     Instance *instance = op->instance;
+    /* A server in rescue stays there. */
+    VmState vm_state = instance->vm_state == VM_STATE_RESCUED ? VM_STATE_RESCUED : VM_STATE_ACTIVE;
+    g_autoptr(NetworkInfo) network = NULL;
     NovaError *error = NULL;
 
-    if (!step_load_instance(op->host, op->ctx, instance, err))
-        return false;
     LOG_INFO("Rebooting instance");
+    if (!step_load_instance(op->host, op->ctx, instance, err) ||
+        !(network = step_refresh_network(op->host, op->ctx, instance, err)))
+        return false;
     notifier_instance(op->host->notifier, op->ctx, instance, "reboot", "start", NULL);
     if (!announce_reboot(op, is_soft, err))
         return false;
     if (!reboot(op, is_soft, &error) && !reboot_failed(op, error, err))
         return false;
-    step_set_power_state(instance, step_power_state(op->host, instance));
-    step_set_states(instance, instance->vm_state == VM_STATE_RESCUED ? VM_STATE_RESCUED : VM_STATE_ACTIVE,
-                    TASK_STATE_NONE);
-    if (!conductor_save_instance(op->host->conductor, op->ctx, instance, EXPECT_ANY, err))
+    if (!record_rebooted(op, vm_state, err))
         return false;
     notifier_instance(op->host->notifier, op->ctx, instance, "reboot", "end", NULL);
     return true;

@@ -72,6 +72,28 @@ step_cached_network(const Instance *instance, NovaError **err)
                                   err);
 }
 
+NetworkInfo *
+step_refresh_network(Host *host, const RequestContext *ctx, Instance *instance, NovaError **err)
+{
+    static const NeutronRefresh all = {.port_id = NULL};
+
+    return neutron_fetch_instance_nw_info(host->neutron, ctx, instance, &all, err);
+}
+
+void
+step_set_error_state(Host *host, const RequestContext *ctx, Instance *instance)
+{
+    g_autoptr(NovaError) error = NULL;
+
+    OBJECT_SET(instance, vm_state, VM_STATE_ERROR);
+    if (conductor_save_instance(host->conductor, ctx, instance, EXPECT_ANY, &error))
+        return;
+    if (nova_error_is(error, NOVA_ERROR_INSTANCE_NOT_FOUND))
+        LOG_DEBUG("Instance has been destroyed from under us while trying to set it to ERROR");
+    else
+        LOG_WARNING("Setting the instance to ERROR: %s", nova_error_details(error));
+}
+
 static bool
 refuse_volumes(const GPtrArray *bdms, NovaError **err)
 {
@@ -180,16 +202,32 @@ step_destroy_guest(Host *host, const Instance *instance, const NetworkInfo *netw
     return vif_unplug_all(host->ovsdb, host->options, network->vifs, instance->uuid, err);
 }
 
+bool
+step_recreate_guest(Host *host, const RequestContext *ctx, Instance *instance, NovaError **err)
+{
+    g_autoptr(GuestPlan) plan = step_plan_guest(host, ctx, instance, err);
+    StartGuest start = {.plan = plan};
+
+    return plan && step_destroy_guest(host, instance, plan->network, true, err) &&
+           step_create_disks(host, ctx, instance, plan, err) &&
+           step_start_guest(host, instance, &start, err);
+}
+
 /* ---- off ---- */
 
+/* The image's wish when it is a number, else nova.conf's. */
 static int
 shutdown_timeout_ms(const Host *host, const Instance *instance)
 {
     const char *own = instance->system_metadata
                           ? g_hash_table_lookup(instance->system_metadata, "image_os_shutdown_timeout")
                           : NULL;
-    int64_t seconds = own ? g_ascii_strtoll(own, NULL, 10) : host->options->default_group.shutdown_timeout;
+    gint64 seconds = host->options->default_group.shutdown_timeout;
 
+    if (own && !g_ascii_string_to_signed(own, 10, 0, G_MAXINT64, &seconds, NULL)) {
+        LOG_WARNING("Metadata value %s in image_os_shutdown_timeout is not a number", own);
+        seconds = host->options->default_group.shutdown_timeout;
+    }
     return (int)CLAMP(seconds, 0, 86400) * 1000;
 }
 
@@ -199,9 +237,8 @@ step_is_off(PowerState state)
     return state == POWER_STATE_SHUTDOWN || state == POWER_STATE_CRASHED || state == POWER_STATE_NOSTATE;
 }
 
-/* True when the guest has switched itself off in time. A guest may miss the first request while it
- * boots: it is asked again and again. */
-static bool
+/* A guest may miss the first request while it boots: it is asked again and again. */
+static void
 shut_down_cleanly(Guest *guest, int timeout_ms, int retry_ms)
 {
     gint64 deadline = g_get_monotonic_time() + (gint64)timeout_ms * 1000;
@@ -211,20 +248,20 @@ shut_down_cleanly(Guest *guest, int timeout_ms, int retry_ms)
         gint64 left_ms = (deadline - g_get_monotonic_time()) / 1000;
 
         if (step_is_off(guest_power_state(guest)))
-            return true;
+            return;
         if (!guest_shutdown(guest, &error))
             LOG_DEBUG("the guest cannot be asked to shut down: %s", nova_error_details(error));
         if (guest_wait_off(guest, (int)MIN(left_ms, retry_ms)))
-            return true;
+            return;
     }
     LOG_INFO("Instance failed to shutdown in %d seconds.", timeout_ms / 1000);
-    return false;
 }
 
 bool
 step_power_off(Host *host, const Instance *instance, bool clean, NovaError **err)
 {
     int64_t retry_s = host->options->compute.shutdown_retry_interval;
+    int timeout_ms = clean ? shutdown_timeout_ms(host, instance) : 0;
     NovaError *error = NULL;
     g_autoptr(Guest) guest = guest_find(host->hypervisor, instance->uuid, &error);
 
@@ -232,8 +269,7 @@ step_power_off(Host *host, const Instance *instance, bool clean, NovaError **err
         return nova_error_propagate(err, error);
     if (!guest)
         return true;
-    if (clean && shut_down_cleanly(guest, shutdown_timeout_ms(host, instance),
-                                   (int)CLAMP(retry_s, 1, 3600) * 1000))
-        return true;
-    return guest_power_off(guest, err);
+    if (timeout_ms > 0)
+        shut_down_cleanly(guest, timeout_ms, (int)CLAMP(retry_s, 1, 3600) * 1000);
+    return guest_power_off(guest, err); /* also one that says SHUTDOWN and still has its process */
 }

@@ -36,6 +36,11 @@ bool step_start_guest(Host *host, Instance *instance, const StartGuest *start, N
 bool step_destroy_guest(Host *host, const Instance *instance, const NetworkInfo *network,
                         bool keep_firmware_state, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
+/* The guest made anew from the record, on the disks that it has: what every start and every hard
+ * reboot is. */
+bool step_recreate_guest(Host *host, const RequestContext *ctx, Instance *instance, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+
 /* Off, crashed or not there. */
 bool step_is_off(PowerState state);
 
@@ -54,6 +59,13 @@ void step_error_out(Operation *op, bool harmless, VmState state, const NovaError
 
 /* Assigns a task state, or none, and a vm state. */
 void step_set_states(Instance *instance, VmState vm_state, TaskState task_state);
+
+/* vm_state ERROR, saved; the task stays. That the record is gone is fine. */
+void step_set_error_state(Host *host, const RequestContext *ctx, Instance *instance);
+
+/* The ports as Neutron has them now, into the instance's cache, which is saved. */
+NetworkInfo *step_refresh_network(Host *host, const RequestContext *ctx, Instance *instance,
+                                  NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Unset fields of the instance that making a guest reads. */
 bool step_load_instance(Host *host, const RequestContext *ctx, Instance *instance, NovaError **err)

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lab as the tests see it: servers through the API, and what is true on the host."""
 import base64
+import json
 import os
 import pathlib
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -135,6 +137,19 @@ class LabTest(unittest.TestCase):
             found.setdefault(full.action, {}).update(
                 {e["event"]: e["result"] for e in full.events})
         return found
+
+    # ---- Nova's own client ----
+
+    def rpc(self, method, server=None, task_state=None, action=None, **args):
+        """What ComputeAPI.method answers: {"result": ...} or {"error": [class, message]}."""
+        session = self.cloud.session
+        access = session.auth.get_access(session)
+        request = {"auth": {"token": session.get_token(), "user_id": access.user_id, "project_id": access.project_id,
+                            "catalog": access.service_catalog.catalog},
+                   "server": server.id if server else None, "task_state": task_state, "action": action, "args": args}
+        script = pathlib.Path(__file__).with_name("nova_rpc.py")
+        lines = run(sys.executable, "-B", "-W", "ignore", script, method, json.dumps(request)).stdout.splitlines()
+        return json.loads(lines[-1])
 
     # ---- the host ----
 
