@@ -1,10 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 # compute/fit: does a guest fit, and where; what flavor and image ask for; `kilonovactl numa` shows it.
 libkilonova_a_SOURCES += \
-	compute/fit/cpu_set.c compute/fit/cpu_set.h \
+	compute/fit/cell_fit.c compute/fit/cell_fit.h \
+	compute/fit/cell_order.c compute/fit/cell_order.h \
+	compute/fit/constraints.c compute/fit/constraints.h \
 	compute/fit/cpu_topology.c \
+	compute/fit/fit.c compute/fit/fit.h \
 	compute/fit/guest_request.c compute/fit/guest_request.h \
-	compute/fit/memory_encryption.c
+	compute/fit/host_numa.c compute/fit/host_numa.h \
+	compute/fit/instance_numa.c compute/fit/instance_numa.h \
+	compute/fit/memory_encryption.c \
+	compute/fit/network_affinity.c compute/fit/network_affinity.h \
+	compute/fit/numa_layout.c compute/fit/numa_layout.h \
+	compute/fit/packing.c \
+	compute/fit/pages.c \
+	compute/fit/pci_address.c compute/fit/pci_address.h \
+	compute/fit/pci_filter.c compute/fit/pci_filter.h \
+	compute/fit/pci_pools.c compute/fit/pci_pools.h \
+	compute/fit/pci_requests.c compute/fit/pci_requests.h \
+	compute/fit/pci_spec.c compute/fit/pci_spec.h \
+	compute/fit/pci_units.c compute/fit/pci_units.h \
+	compute/fit/reserved_pages.c compute/fit/reserved_pages.h \
+	compute/fit/saturate.h \
+	compute/fit/usage.c compute/fit/usage.h
 
 # compute/xml: instance, ports and disks → domain XML; `kilonovactl xml` shows it.
 libkilonova_a_SOURCES += \
@@ -39,6 +57,8 @@ libkilonova_a_SOURCES += \
 	compute/xml/xml_builder.c compute/xml/xml_builder.h \
 	compute/xml/domain_build.h \
 	agent/json_lines.c agent/json_lines.h \
+	agent/numa_case.c agent/numa_case.h \
+	agent/numa_command.c agent/numa_command.h \
 	agent/xml_command.c agent/xml_command.h
 
 # The hypervisor, the resource tracker and the operations.

@@ -13,7 +13,7 @@
 
 #include "agent/base/nova_error.h"
 #include "compute/hypervisor.h"
-#include "compute/fit/cpu_set.h"
+#include "agent/base/cpu_set.h"
 #include "conf/options.h"
 
 typedef struct NodeFacts {

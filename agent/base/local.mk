@@ -1,6 +1,7 @@
 libkilonova_a_SOURCES += \
 	agent/base/command.c agent/base/command.h \
 	agent/base/fail_point.c agent/base/fail_point.h \
+	agent/base/cpu_set.c agent/base/cpu_set.h \
 	agent/base/http.c agent/base/http.h \
 	agent/base/journal.c agent/base/journal.h agent/base/journal_record.c agent/base/journal_record.h \
 	agent/base/json.c agent/base/json.h \

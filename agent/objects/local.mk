@@ -6,6 +6,7 @@ libkilonova_a_SOURCES += \
 	agent/objects/image_meta.c agent/objects/image_meta.h \
 	agent/objects/instance.c agent/objects/instance.h \
 	agent/objects/keypair.c agent/objects/keypair.h \
+	agent/objects/primitive.c agent/objects/primitive.h \
 	agent/objects/migration.c agent/objects/migration.h \
 	agent/objects/migration_context.c agent/objects/migration_context.h \
 	agent/objects/network_info.c agent/objects/network_info.h \

@@ -123,7 +123,8 @@ is_better(const CpuTopology *a, int score_a, const CpuTopology *b, int score_b)
 }
 
 bool
-request_cpu_topology(const GuestRequest *request, CpuTopology *ret_topology, NovaError **err)
+request_cpu_topology(const GuestRequest *request, bool allow_threads, CpuTopology *ret_topology,
+                     NovaError **err)
 {
     const int64_t vcpus = request->flavor->vcpus;
     CpuTopology limit = {0}, wanted = {0}, best = {0};
@@ -131,6 +132,8 @@ request_cpu_topology(const GuestRequest *request, CpuTopology *ret_topology, Nov
 
     if (!find_limits(request, &limit, err) || !find_preference(request, &limit, &wanted, err))
         return false;
+    if (!allow_threads)
+        limit.threads = 1;
     for (int64_t sockets = 1; sockets <= MIN(vcpus, limit.sockets); sockets++) {
         if (vcpus % sockets)
             continue;

@@ -39,6 +39,14 @@ request_image_bool(const GuestRequest *request, const char *key)
     return json_is_boolean(value) ? json_is_true(value) : TRISTATE_UNSET;
 }
 
+const json_t *
+request_image_list(const GuestRequest *request, const char *key)
+{
+    const json_t *value = image_value(request, key);
+
+    return json_is_array(value) ? value : NULL;
+}
+
 int64_t
 request_image_int(const GuestRequest *request, const char *key, int64_t fallback)
 {

@@ -12,7 +12,7 @@
 #include "agent/base/python_text.h"
 #include "agent/objects/flavor.h"
 #include "agent/objects/image_meta.h"
-#include "compute/fit/cpu_set.h"
+#include "agent/base/cpu_set.h"
 
 typedef enum Tristate { TRISTATE_UNSET = -1, TRISTATE_FALSE = 0, TRISTATE_TRUE = 1 } Tristate;
 
@@ -26,6 +26,8 @@ const char *request_flavor(const GuestRequest *request, const char *key);
 const char *request_flavor_truthy(const GuestRequest *request, const char *key);
 const char *request_image(const GuestRequest *request, const char *key);
 Tristate request_image_bool(const GuestRequest *request, const char *key);
+/* Borrowed; NULL when unset. */
+const json_t *request_image_list(const GuestRequest *request, const char *key);
 /* 'fallback' when unset. */
 int64_t request_image_int(const GuestRequest *request, const char *key, int64_t fallback);
 
@@ -50,7 +52,8 @@ typedef struct CpuTopology {
     int64_t sockets, cores, threads;
 } CpuTopology;
 
-bool request_cpu_topology(const GuestRequest *request, CpuTopology *ret_topology, NovaError **err)
+bool request_cpu_topology(const GuestRequest *request, bool allow_threads,
+                          CpuTopology *ret_topology, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
 bool request_serial_ports(const GuestRequest *request, int64_t *ret_count, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;

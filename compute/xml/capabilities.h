@@ -9,7 +9,7 @@
 #include <inttypes.h>
 
 #include "agent/base/nova_error.h"
-#include "compute/fit/cpu_set.h"
+#include "agent/base/cpu_set.h"
 
 typedef struct HostPages {
     int64_t size_kib;

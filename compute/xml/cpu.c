@@ -281,7 +281,7 @@ build_cpu(DomainBuild *build, NovaError **err)
     g_autoptr(GPtrArray) features = list_features(build);
 
     if (!choose_cpu(build, &choice, err) ||
-        !request_cpu_topology(&build->request, &topology, err) ||
+        !request_cpu_topology(&build->request, true, &topology, err) ||
         !find_physical_address(build, &mode, &bits, err))
         return false;
     choose_emulated(build, &choice);

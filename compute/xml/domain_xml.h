@@ -21,7 +21,7 @@
 #include "agent/objects/network_info.h"
 #include "compute/xml/block_devices.h"
 #include "compute/xml/capabilities.h"
-#include "compute/fit/cpu_set.h"
+#include "agent/base/cpu_set.h"
 #include "compute/xml/disk_map.h"
 #include "conf/options.h"
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "compute/xml/capabilities.h"
-#include "compute/fit/cpu_set.h"
+#include "agent/base/cpu_set.h"
 #include "compute/xml/domain_xml.h"
 #include "compute/fit/guest_request.h"
 #include "compute/xml/xml_builder.h"

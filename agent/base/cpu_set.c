@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "compute/fit/cpu_set.h"
+#include "agent/base/cpu_set.h"
 
 #include <string.h>
 
@@ -12,6 +12,16 @@ cpu_set_clear(CpuSet *set)
     set->n_words = 0;
 }
 
+static void
+grow(CpuSet *set, unsigned n_words)
+{
+    if (n_words <= set->n_words)
+        return;
+    set->words = g_renew(uint64_t, set->words, n_words);
+    memset(set->words + set->n_words, 0, (n_words - set->n_words) * sizeof(uint64_t));
+    set->n_words = n_words;
+}
+
 bool
 cpu_set_add(CpuSet *set, int64_t number)
 {
@@ -19,11 +29,7 @@ cpu_set_add(CpuSet *set, int64_t number)
 
     if (number < 0 || number >= CPU_SET_MAX)
         return false;
-    if (word >= set->n_words) {
-        set->words = g_renew(uint64_t, set->words, word + 1);
-        memset(set->words + set->n_words, 0, (word + 1 - set->n_words) * sizeof(uint64_t));
-        set->n_words = word + 1;
-    }
+    grow(set, word + 1);
     set->words[word] |= UINT64_C(1) << (number % 64);
     return true;
 }
@@ -80,9 +86,9 @@ cpu_set_is_subset(const CpuSet *set, const CpuSet *of)
 void
 cpu_set_unite(CpuSet *set, const CpuSet *other)
 {
-    for (int64_t number = cpu_set_next(other, 0); number >= 0;
-         number = cpu_set_next(other, number + 1))
-        cpu_set_add(set, number);
+    grow(set, other->n_words);
+    for (unsigned i = 0; i < other->n_words; i++)
+        set->words[i] |= other->words[i];
 }
 
 void
@@ -97,6 +103,43 @@ cpu_set_subtract(CpuSet *set, const CpuSet *other)
 {
     for (unsigned i = 0; i < set->n_words; i++)
         set->words[i] &= ~word_at(other, i);
+}
+
+bool
+cpu_set_intersects(const CpuSet *a, const CpuSet *b)
+{
+    for (unsigned i = 0; i < MIN(a->n_words, b->n_words); i++) {
+        if (a->words[i] & b->words[i])
+            return true;
+    }
+    return false;
+}
+
+int64_t
+cpu_set_count(const CpuSet *set)
+{
+    int64_t count = 0;
+
+    for (unsigned i = 0; i < set->n_words; i++)
+        count += __builtin_popcountll(set->words[i]);
+    return count;
+}
+
+int64_t
+cpu_set_count_without(const CpuSet *set, const CpuSet *other)
+{
+    int64_t count = 0;
+
+    for (unsigned i = 0; i < set->n_words; i++)
+        count += __builtin_popcountll(set->words[i] & ~word_at(other, i));
+    return count;
+}
+
+void
+cpu_set_remove(CpuSet *set, int64_t number)
+{
+    if (cpu_set_has(set, number))
+        set->words[number / 64] &= ~(UINT64_C(1) << (number % 64));
 }
 
 void

@@ -23,7 +23,11 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CpuSet, cpu_set_clear)
 bool cpu_set_add(CpuSet *set, int64_t number); /* false when out of range */
 bool cpu_set_add_range(CpuSet *set, int64_t first, int64_t last);
 bool cpu_set_has(const CpuSet *set, int64_t number);
+void cpu_set_remove(CpuSet *set, int64_t number);
 bool cpu_set_is_empty(const CpuSet *set);
+int64_t cpu_set_count(const CpuSet *set);
+int64_t cpu_set_count_without(const CpuSet *set, const CpuSet *other);
+bool cpu_set_intersects(const CpuSet *a, const CpuSet *b);
 bool cpu_set_equal(const CpuSet *a, const CpuSet *b);
 bool cpu_set_is_subset(const CpuSet *set, const CpuSet *of);
 void cpu_set_unite(CpuSet *set, const CpuSet *other);

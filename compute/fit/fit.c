@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "compute/fit/fit.h"
+
+#include <string.h>
+
+#include "compute/fit/cell_fit.h"
+#include "compute/fit/cell_order.h"
+#include "compute/fit/network_affinity.h"
+#include "agent/objects/primitive.h"
+
+/* A host cell and a guest cell that were tried on one another. */
+typedef struct CellPair {
+    int64_t host_id;
+    int64_t instance_id;
+} CellPair;
+
+/* The search: host cells in their order, taken n at a time in all orders, as Python's
+ * itertools.permutations() gives them.
+ *
+ * Nova remembers what it tried by cell ids, and a guest cell's id becomes the host's once it fitted;
+ * so must we, for the same answer. */
+typedef struct Search {
+    const FitRequest *request;
+    const HostCell **order;
+    unsigned n_order;
+    InstanceNuma *instance;
+    unsigned *choice; /* places in 'order', one for each guest cell */
+    bool *is_chosen;  /* of each place */
+    GArray *fitting;  /* of CellPair */
+    GArray *unfit;    /* of CellPair */
+    bool has_learnt;  /* this permutation changed something: the next walk may differ */
+} Search;
+
+void
+fit_note(const FitRequest *request, const char *format, ...)
+{
+    va_list args;
+
+    if (!request->notes)
+        return;
+    va_start(args, format);
+    g_ptr_array_add(request->notes, g_strdup_vprintf(format, args));
+    va_end(args);
+}
+
+/* ---- limits ---- */
+
+static bool
+read_ratio(const json_t *data, const char *field, bool *ret_has, double *ret_ratio, NovaError **err)
+{
+    const json_t *value = json_object_get(data, field);
+
+    *ret_has = value != NULL;
+    return !value || primitive_float(value, field, ret_ratio, err);
+}
+
+FitLimits *
+fit_limits_from_json(const json_t *primitive, NovaError **err)
+{
+    g_autoptr(FitLimits) limits = g_new0(FitLimits, 1);
+    const json_t *data, *networks;
+    const char *version;
+
+    if (!primitive_open(primitive, "NUMATopologyLimits", "1.1", &data, &version, err) ||
+        !read_ratio(data, "cpu_allocation_ratio", &limits->has_cpu_ratio,
+                    &limits->cpu_allocation_ratio, err) ||
+        !read_ratio(data, "ram_allocation_ratio", &limits->has_ram_ratio,
+                    &limits->ram_allocation_ratio, err))
+        return NULL;
+    networks = json_object_get(data, "network_metadata");
+    if (networks) {
+        limits->networks = networks_from_json(networks, err);
+        if (!limits->networks)
+            return NULL;
+    }
+    return g_steal_pointer(&limits);
+}
+
+void
+fit_limits_free(FitLimits *limits)
+{
+    if (!limits)
+        return;
+    networks_free(limits->networks);
+    g_free(limits);
+}
+
+/* ---- what was tried ---- */
+
+static bool
+is_remembered(const GArray *pairs, CellPair pair)
+{
+    for (guint i = 0; i < pairs->len; i++) {
+        const CellPair *one = &g_array_index(pairs, CellPair, i);
+
+        if (one->host_id == pair.host_id && one->instance_id == pair.instance_id)
+            return true;
+    }
+    return false;
+}
+
+static bool
+try_pair(Search *search, const HostCell *host, InstanceCell *cell, unsigned guest_cell,
+         bool *ret_fits, NovaError **err)
+{
+    const CellPair pair = {host->id, cell->id};
+    const bool isolates = search->instance->has_emulator_policy &&
+                          search->instance->emulator_policy == EMULATOR_ISOLATE;
+
+    *ret_fits = false;
+    if (is_remembered(search->unfit, pair))
+        return true;
+    if (is_remembered(search->fitting, pair)) {
+        search->has_learnt |= cell->id != host->id;
+        cell->id = host->id;
+        *ret_fits = true;
+        return true;
+    }
+    search->has_learnt = true;
+    fit_note(search->request, "guest cell %u on host cell %" PRId64 ":", guest_cell, host->id);
+    /* The emulator's CPU is where the guest's first cell is. */
+    if (!cell_fit(search->request, host, cell, isolates && guest_cell == 0, ret_fits, err))
+        return false;
+    if (*ret_fits)
+        fit_note(search->request, "fits");
+    g_array_append_val(*ret_fits ? search->fitting : search->unfit, pair);
+    return true;
+}
+
+/* ---- permutations ---- */
+
+/* The next choice that differs in place 'last' or before it; false when there is none. */
+static bool
+advance(Search *search, unsigned last)
+{
+    const unsigned n = search->instance->n_cells;
+    unsigned place = last + 1;
+
+    for (unsigned i = last + 1; i < n; i++)
+        search->is_chosen[search->choice[i]] = false;
+    while (place-- > 0) {
+        unsigned next = search->choice[place];
+
+        search->is_chosen[next++] = false;
+        while (next < search->n_order && search->is_chosen[next])
+            next++;
+        if (next == search->n_order)
+            continue;
+        search->choice[place] = next;
+        search->is_chosen[next] = true;
+        for (unsigned i = place + 1, free_place = 0; i < n; i++) {
+            while (search->is_chosen[free_place])
+                free_place++;
+            search->choice[i] = free_place;
+            search->is_chosen[free_place] = true;
+        }
+        return true;
+    }
+    return false;
+}
+
+/* All guest cells on the chosen host cells; *ret_last is the place that did not fit. */
+static bool
+try_choice(Search *search, bool *ret_fits, unsigned *ret_last, NovaError **err)
+{
+    search->has_learnt = false;
+    for (unsigned i = 0; i < search->instance->n_cells; i++) {
+        *ret_last = i;
+        if (!try_pair(search, search->order[search->choice[i]], &search->instance->cells[i], i,
+                      ret_fits, err))
+            return false;
+        if (!*ret_fits)
+            return true;
+    }
+    return true;
+}
+
+static bool
+devices_and_networks_agree(Search *search, bool *ret_agree, NovaError **err)
+{
+    const FitRequest *request = search->request;
+    const unsigned n = search->instance->n_cells;
+    g_autofree const HostCell **chosen = g_new(const HostCell *, n);
+    g_autofree int64_t *ids = g_new(int64_t, n);
+
+    *ret_agree = true;
+    for (unsigned i = 0; i < n; i++) {
+        chosen[i] = search->order[search->choice[i]];
+        ids[i] = search->instance->cells[i].id;
+    }
+    if (request->pci_requests && request->pci_requests->len > 0 && request->pci_pools) {
+        const PciCells cells = {ids, n, request->host};
+
+        if (!pci_requests_support(request->pci_requests, request->pci_pools,
+                                  request->provider_mapping, &cells, ret_agree, err))
+            return false;
+        if (!*ret_agree)
+            fit_note(request, "these host cells are too far from the PCI devices");
+    }
+    if (!*ret_agree || !request->limits || !request->limits->networks)
+        return true;
+    if (!network_affinity_holds(request->host, chosen, n, request->limits->networks, ret_agree, err))
+        return false;
+    if (!*ret_agree)
+        fit_note(request, "these host cells are too far from the networks");
+    return true;
+}
+
+static bool
+search_all(Search *search, bool *ret_found, NovaError **err)
+{
+    unsigned last = 0;
+
+    for (unsigned i = 0; i < search->instance->n_cells; i++) {
+        search->choice[i] = i;
+        search->is_chosen[i] = true;
+    }
+    do {
+        if (!try_choice(search, ret_found, &last, err))
+            return false;
+        if (*ret_found && !devices_and_networks_agree(search, ret_found, err))
+            return false;
+        if (*ret_found)
+            return true;
+        /* A walk that changed nothing goes the same way as often as it starts the same way. */
+        if (search->has_learnt)
+            last = search->instance->n_cells - 1;
+    } while (advance(search, last));
+    return true;
+}
+
+/* ---- the call ---- */
+
+static bool
+can_fit_at_all(const FitRequest *request, bool *ret_can, NovaError **err)
+{
+    *ret_can = false;
+    if (!request->host) {
+        fit_note(request, "the host tells no NUMA topology");
+        return true;
+    }
+    if (!host_numa_need_cells(request->host, err))
+        return false;
+    if (request->host->n_cells == 0 || !request->instance)
+        return true;
+    if (!instance_numa_need_cells(request->instance, err))
+        return false;
+    *ret_can = request->instance->n_cells > 0 &&
+               request->host->n_cells >= request->instance->n_cells;
+    if (request->host->n_cells < request->instance->n_cells)
+        fit_note(request, "the guest has %u NUMA cells, the host %u", request->instance->n_cells,
+                 request->host->n_cells);
+    return true;
+}
+
+static bool
+need_ids(const FitRequest *request, NovaError **err)
+{
+    for (unsigned i = 0; i < request->host->n_cells; i++) {
+        if (!host_cell_need(&request->host->cells[i], CELL_ID, err))
+            return false;
+    }
+    for (unsigned i = 0; i < request->instance->n_cells; i++) {
+        if (!instance_cell_need(&request->instance->cells[i], INSTANCE_CELL_ID, err))
+            return false;
+    }
+    return true;
+}
+
+/* What is handed out is a new topology around the instance's cells. */
+static InstanceNuma *
+make_fitted(InstanceNuma *instance)
+{
+    InstanceNuma *fitted = instance_numa_new(0);
+
+    g_free(fitted->cells);
+    fitted->cells = g_steal_pointer(&instance->cells);
+    fitted->n_cells = instance->n_cells;
+    instance->n_cells = 0;
+    if (instance->has_emulator_policy)
+        fitted->emulator_policy = instance->emulator_policy;
+    return fitted;
+}
+
+bool
+fit_instance_to_host(const FitRequest *request, InstanceNuma **ret_fitted, NovaError **err)
+{
+    g_autoptr(InstanceNuma) instance = NULL;
+    g_autofree const HostCell **order = NULL;
+    g_autofree unsigned *choice = NULL;
+    g_autofree bool *is_chosen = NULL;
+    g_autoptr(GArray) fitting = g_array_new(FALSE, FALSE, sizeof(CellPair));
+    g_autoptr(GArray) unfit = g_array_new(FALSE, FALSE, sizeof(CellPair));
+    Search search = {.request = request, .fitting = fitting, .unfit = unfit};
+    bool found;
+
+    *ret_fitted = NULL;
+    if (!can_fit_at_all(request, &found, err))
+        return false;
+    if (!found)
+        return true;
+    if (!need_ids(request, err))
+        return false;
+    order = cell_order_make(request, err);
+    if (!order)
+        return false;
+    instance = instance_numa_copy(request->instance);
+    search.instance = instance;
+    search.order = order;
+    search.n_order = request->host->n_cells;
+    search.choice = choice = g_new(unsigned, instance->n_cells);
+    search.is_chosen = is_chosen = g_new0(bool, search.n_order);
+    if (!search_all(&search, &found, err))
+        return false;
+    if (found)
+        *ret_fitted = make_fitted(instance);
+    return true;
+}
