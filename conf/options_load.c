@@ -2,14 +2,13 @@
 #include "conf/options_load.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
-#include <math.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "conf/conf_parser.h"
+#include "conf/option_value.h"
 #include "conf/options_table.h"
 
 struct OptionsStorage {
@@ -18,8 +17,8 @@ struct OptionsStorage {
     GHashTable *index;  /* "group.name" (lower case group, '_' for '-') → GPtrArray of ConfEntry *, borrowed */
 };
 
-/* Deepest chain of $references; a longer one is a cycle. */
-#define MAX_DEPTH 20
+/* $references that are followed for one value; more of them are a cycle. */
+#define MAX_REFERENCES 1000
 
 /* ---- names and storage ---- */
 
@@ -371,11 +370,11 @@ default_text(const OptionRow *row)
 }
 
 static char *substituted(const struct OptionsStorage *storage, const char *group, const char *text,
-                         int depth);
+                         int *left);
 
 /* The text that $name stands for: this group first, then DEFAULT; NULL when nobody has it. */
 static char *
-referenced(const struct OptionsStorage *storage, const char *group, const char *reference, int depth)
+referenced(const struct OptionsStorage *storage, const char *group, const char *reference, int *left)
 {
     g_auto(GStrv) path = g_strsplit(reference, ".", 2);
     const char *groups[] = {path[1] ? path[0] : group, path[1] ? path[0] : "DEFAULT"};
@@ -392,7 +391,7 @@ referenced(const struct OptionsStorage *storage, const char *group, const char *
         else if (row)
             raw = default_text(row);
         if (raw || row)
-            return substituted(storage, groups[i], raw ? raw : "", depth + 1);
+            return substituted(storage, groups[i], raw ? raw : "", left);
     }
     return NULL;
 }
@@ -421,8 +420,9 @@ reference_length(const char *text, char **ret_name)
     return n;
 }
 
+/* 'left': how many references may still be followed; the rest stays as it is. */
 static char *
-substituted(const struct OptionsStorage *storage, const char *group, const char *text, int depth)
+substituted(const struct OptionsStorage *storage, const char *group, const char *text, int *left)
 {
     GString *out = g_string_new(NULL);
 
@@ -436,8 +436,9 @@ substituted(const struct OptionsStorage *storage, const char *group, const char 
             text += 2;
             continue;
         }
-        length = *text == '$' && depth < MAX_DEPTH ? reference_length(text + 1, &name) : 0;
-        value = length ? referenced(storage, group, name, depth) : NULL;
+        length = *text == '$' && *left > 0 ? reference_length(text + 1, &name) : 0;
+        (*left) -= length > 0;
+        value = length ? referenced(storage, group, name, left) : NULL;
         if (value) {
             g_string_append(out, value);
             text += length + 1;
@@ -451,9 +452,9 @@ substituted(const struct OptionsStorage *storage, const char *group, const char 
 /* ---- typed values ---- */
 
 static bool
-bad_value(char **ret_error, const OptionRow *row, const ConfEntry *entry, const char *value,
-          const char *allowed)
+bad_value(char **ret_error, const OptionRow *row, const ConfEntry *entry, const char *value)
 {
+    g_autofree char *allowed = option_value_describe(row);
     g_autofree char *where = entry && entry->line
                                  ? g_strdup_printf("%s:%d", entry->file, entry->line)
                                  : g_strdup(entry ? entry->file : "default");
@@ -463,185 +464,22 @@ bad_value(char **ret_error, const OptionRow *row, const ConfEntry *entry, const 
     return false;
 }
 
-static bool
-parse_bool(const char *text, bool *ret)
-{
-    static const char *const yes[] = {"true", "1", "on", "yes", NULL};
-    static const char *const no[] = {"false", "0", "off", "no", NULL};
-    g_autofree char *lower = g_ascii_strdown(text, -1);
-
-    *ret = g_strv_contains(yes, lower);
-    return *ret || g_strv_contains(no, lower);
-}
-
-static bool
-in_range(const OptionRow *row, double value)
-{
-    return !row->range.is_set || (value >= row->range.min && value <= row->range.max);
-}
-
-static char *
-describe_range(const OptionRow *row, const char *what)
-{
-    if (!row->range.is_set)
-        return g_strdup(what);
-    if (isinf(row->range.max))
-        return g_strdup_printf("%s of at least %g", what, row->range.min);
-    if (isinf(row->range.min))
-        return g_strdup_printf("%s of at most %g", what, row->range.max);
-    return g_strdup_printf("%s from %g to %g", what, row->range.min, row->range.max);
-}
-
-static bool
-parse_int(const OptionRow *row, const char *text, int64_t *ret)
-{
-    g_autofree char *trimmed = g_strstrip(g_strdup(text));
-    char *end;
-
-    errno = 0;
-    *ret = g_ascii_strtoll(trimmed, &end, 10);
-    return errno == 0 && end != trimmed && *end == '\0' && in_range(row, (double)*ret);
-}
-
-static bool
-parse_float(const OptionRow *row, const char *text, double *ret)
-{
-    char *end;
-
-    errno = 0;
-    *ret = g_ascii_strtod(text, &end);
-    return end != text && *end == '\0' && isfinite(*ret) && in_range(row, *ret);
-}
-
-static char **
-split_list(const char *text)
-{
-    g_autoptr(GPtrArray) items = g_ptr_array_new();
-    g_auto(GStrv) parts = g_strsplit(text, ",", -1);
-
-    for (char **part = parts; *part; part++) {
-        g_strstrip(*part);
-        if (**part || part[1])
-            g_ptr_array_add(items, g_strdup(*part));
-    }
-    g_ptr_array_add(items, NULL);
-    return (char **)g_ptr_array_steal(items, NULL);
-}
-
-static GHashTable *
-split_dict(const char *text)
-{
-    GHashTable *dict = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-    g_auto(GStrv) pairs = g_strsplit(text, ",", -1);
-
-    for (char **pair = pairs; *pair; pair++) {
-        g_auto(GStrv) parts = g_strsplit(g_strstrip(*pair), ":", 2);
-
-        if (parts[0] && parts[1])
-            g_hash_table_replace(dict, g_strdup(g_strstrip(parts[0])), g_strdup(g_strstrip(parts[1])));
-    }
-    return dict;
-}
-
-static bool
-is_choice(const OptionRow *row, const char *text)
-{
-    g_auto(GStrv) choices = g_strsplit(row->choices ? row->choices : "", "|", -1);
-
-    for (char **choice = choices; row->choices && *choice; choice++)
-        if (g_ascii_strcasecmp(*choice, text) == 0)
-            return true;
-    return !row->choices;
-}
-
-static bool
-check_list(const OptionRow *row, char **items)
-{
-    for (char **item = items; *item; item++)
-        if (**item && !is_choice(row, *item))
-            return false;
-    return true;
-}
-
-/* Stores one text as the row's value. The slot owns what it gets; what it had is freed. */
-static bool
-store(Options *options, const OptionRow *row, const ConfEntry *entry, const char *text,
-      char **ret_error)
-{
-    void *slot = (char *)options + row->offset;
-    g_autofree char *allowed = NULL;
-    OptBool *opt_bool = slot;
-    OptInt *opt_int = slot;
-    OptFloat *opt_float = slot;
-
-    switch (row->kind) {
-    case OPTION_STRING:
-        if (text && *text && !is_choice(row, text))
-            return bad_value(ret_error, row, entry, text, row->choices);
-        g_free(*(char **)slot);
-        *(char **)slot = g_strdup(text);
-        return true;
-    case OPTION_BOOL:
-        return parse_bool(text, slot) ||
-               bad_value(ret_error, row, entry, text, "true, false, yes, no, on, off, 1, 0");
-    case OPTION_OPT_BOOL:
-        opt_bool->is_set = parse_bool(text, &opt_bool->value);
-        return opt_bool->is_set || bad_value(ret_error, row, entry, text, "true, false");
-    case OPTION_INT:
-        allowed = describe_range(row, "an integer");
-        return parse_int(row, text, slot) || bad_value(ret_error, row, entry, text, allowed);
-    case OPTION_OPT_INT:
-        allowed = describe_range(row, "an integer");
-        opt_int->is_set = parse_int(row, text, &opt_int->value);
-        return opt_int->is_set || bad_value(ret_error, row, entry, text, allowed);
-    case OPTION_FLOAT:
-        allowed = describe_range(row, "a number");
-        return parse_float(row, text, slot) || bad_value(ret_error, row, entry, text, allowed);
-    case OPTION_OPT_FLOAT:
-        allowed = describe_range(row, "a number");
-        opt_float->is_set = parse_float(row, text, &opt_float->value);
-        return opt_float->is_set || bad_value(ret_error, row, entry, text, allowed);
-    case OPTION_LIST:
-        g_strfreev(*(char ***)slot);
-        *(char ***)slot = split_list(text);
-        return check_list(row, *(char ***)slot) ||
-               bad_value(ret_error, row, entry, text, row->choices);
-    case OPTION_DICT:
-        g_clear_pointer((GHashTable **)slot, g_hash_table_unref);
-        *(GHashTable **)slot = split_dict(text);
-        return true;
-    case OPTION_MULTI:
-        break; /* store_multi() */
-    }
-    return true;
-}
-
 static void
-store_multi(Options *options, const struct OptionsStorage *storage, const OptionRow *row,
-            const GPtrArray *found)
+load_multi(Options *options, const struct OptionsStorage *storage, const OptionRow *row,
+           const GPtrArray *found)
 {
-    char ***slot = (char ***)(void *)((char *)options + row->offset);
     g_autoptr(GPtrArray) items = g_ptr_array_new();
+    int left = MAX_REFERENCES;
 
-    for (guint i = 0; found && i < found->len; i++)
-        g_ptr_array_add(items, substituted(storage, row->group,
-                                           ((ConfEntry *)found->pdata[i])->value, 0));
+    for (guint i = 0; found && i < found->len; i++) {
+        const ConfEntry *entry = found->pdata[i];
+
+        g_ptr_array_add(items, substituted(storage, row->group, entry->value, &left));
+    }
     if (!found && row->def && *row->def)
         g_ptr_array_add(items, g_strdup(row->def));
     g_ptr_array_add(items, NULL);
-    g_strfreev(*slot);
-    *slot = (char **)g_ptr_array_steal(items, NULL);
-}
-
-static void
-store_empty(Options *options, const OptionRow *row)
-{
-    void *slot = (char *)options + row->offset;
-
-    if (row->kind == OPTION_LIST)
-        *(char ***)slot = g_new0(char *, 1);
-    else if (row->kind == OPTION_DICT)
-        *(GHashTable **)slot = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    option_value_store_multi(options, row, (char **)g_ptr_array_steal(items, NULL));
 }
 
 static bool
@@ -651,17 +489,18 @@ load_row(Options *options, const struct OptionsStorage *storage, const OptionRow
     const GPtrArray *found = row_occurrences(storage, row, warnings);
     const ConfEntry *entry = found ? found->pdata[found->len - 1] : NULL;
     g_autofree char *raw = entry ? g_strdup(entry->value) : default_text(row);
-    g_autofree char *text = raw ? substituted(storage, row->group, raw, 0) : NULL;
+    int left = MAX_REFERENCES;
+    g_autofree char *text = raw ? substituted(storage, row->group, raw, &left) : NULL;
 
     if (row->kind == OPTION_MULTI) {
-        store_multi(options, storage, row, found);
+        load_multi(options, storage, row, found);
         return true;
     }
     if (!text) {
-        store_empty(options, row);
+        option_value_store_empty(options, row);
         return true;
     }
-    return store(options, row, entry, text, ret_error);
+    return option_value_store(options, row, text) || bad_value(ret_error, row, entry, text);
 }
 
 static void
@@ -750,19 +589,6 @@ options_files(const Options *options)
     return options->storage->files;
 }
 
-static void
-free_slot(Options *options, const OptionRow *row)
-{
-    void *slot = (char *)options + row->offset;
-
-    if (row->kind == OPTION_STRING)
-        g_free(*(char **)slot);
-    else if (row->kind == OPTION_LIST || row->kind == OPTION_MULTI)
-        g_strfreev(*(char ***)slot);
-    else if (row->kind == OPTION_DICT && *(GHashTable **)slot)
-        g_hash_table_unref(*(GHashTable **)slot);
-}
-
 void
 options_free(Options *options)
 {
@@ -772,31 +598,11 @@ options_free(Options *options)
     if (!options)
         return;
     for (size_t i = 0; i < n; i++)
-        free_slot(options, &rows[i]);
+        option_value_clear(options, &rows[i]);
     if (options->neutron_physnets)
         g_hash_table_unref(options->neutron_physnets);
     storage_free(options->storage);
     g_free(options);
-}
-
-static bool
-is_same(const Options *a, const Options *b, const OptionRow *row)
-{
-    const void *x = (const char *)a + row->offset, *y = (const char *)b + row->offset;
-
-    switch (row->kind) {
-    case OPTION_STRING:
-        return g_strcmp0(*(char *const *)x, *(char *const *)y) == 0;
-    case OPTION_LIST:
-    case OPTION_MULTI:
-        return g_strv_equal(*(const char *const *const *)x, *(const char *const *const *)y);
-    case OPTION_BOOL:
-        return *(const bool *)x == *(const bool *)y;
-    case OPTION_INT:
-        return *(const int64_t *)x == *(const int64_t *)y;
-    default:
-        return true; /* none of these is mutable, nor worth a warning */
-    }
 }
 
 bool
@@ -812,7 +618,7 @@ options_reload_mutable(Options *options, const OptionsArguments *arguments, GPtr
     for (size_t i = 0; i < n; i++) {
         void *slot = (char *)options + rows[i].offset;
 
-        if (is_same(options, fresh, &rows[i]))
+        if (option_value_is_same(options, fresh, &rows[i]))
             continue;
         if (!(rows[i].flags & OPTION_MUTABLE))
             g_ptr_array_add(warnings, g_strdup_printf("Ignoring change to immutable option %s.%s",
@@ -837,26 +643,10 @@ options_set(Options *options, const char *group, const char *name, const char *t
         return false;
     }
     if (row->kind == OPTION_MULTI) {
-        char ***slot = (char ***)(void *)((char *)options + row->offset);
-
-        g_strfreev(*slot);
-        *slot = g_strsplit(text, "\n", -1);
+        option_value_store_multi(options, row, g_strsplit(text, "\n", -1));
         return true;
     }
-    return store(options, row, &entry, text, ret_error);
-}
-
-static const char *
-kind_name(OptionKind kind)
-{
-    static const char *const names[] = {
-        [OPTION_STRING] = "string",      [OPTION_INT] = "integer",      [OPTION_BOOL] = "boolean",
-        [OPTION_FLOAT] = "number",       [OPTION_LIST] = "list",        [OPTION_MULTI] = "repeatable",
-        [OPTION_DICT] = "dictionary",    [OPTION_OPT_INT] = "integer",  [OPTION_OPT_BOOL] = "boolean",
-        [OPTION_OPT_FLOAT] = "number",
-    };
-
-    return names[kind];
+    return option_value_store(options, row, text) || bad_value(ret_error, row, &entry, text);
 }
 
 void
@@ -869,14 +659,14 @@ options_print_sample(FILE *out)
     fprintf(out, "# Every option that kilonovad reads, with its default. Made by kilonovad --print-sample-config.\n");
     for (size_t i = 0; i < n; i++) {
         const OptionRow *row = &rows[i];
-        g_autofree char *range = describe_range(row, kind_name(row->kind));
+        g_autofree char *allowed = option_value_describe(row);
 
         if (strcmp(group, row->group) != 0)
             fprintf(out, "\n[%s]\n", row->group);
         group = row->group;
-        fprintf(out, "\n# %s%s%s%s\n", range, row->choices ? "; one of " : "",
-                row->choices ? row->choices : "",
-                row->flags & OPTION_MUTABLE ? "; HUP changes it" : "");
+        fprintf(out, "\n# %s\n# %s%s%s\n", row->help, allowed,
+                row->flags & OPTION_MUTABLE ? "; HUP changes it" : "",
+                row->flags & OPTION_REMOVAL ? "; deprecated" : "");
         fprintf(out, "#%s = %s\n", row->name,
                 !row->def ? "<unset>" : *row->def == '@' ? "<asked of the host>" : row->def);
     }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* One row an option: what it is called, where its value goes, its default, what is allowed. */
+/* One row an option: what it is called, where its value goes, its default, what is allowed, what it is for. */
 
 #include <stdbool.h>
 #include <stddef.h>
 
 typedef enum OptionKind {
     OPTION_STRING,
+    OPTION_HOST, /* a string: host name or address */
+    OPTION_URI,  /* a string */
     OPTION_INT,
     OPTION_BOOL,
     OPTION_FLOAT,
@@ -38,6 +40,7 @@ typedef struct OptionRow {
     const char *choices;    /* "a|b"; NULL: anything */
     const char *deprecated; /* older names: "group.name group.name" */
     unsigned flags;
+    const char *help;
 } OptionRow;
 
 const OptionRow *options_table(size_t *ret_n);
