@@ -18,4 +18,6 @@ libkilonova_a_SOURCES += \
 	agent/objects/task_log.c agent/objects/task_log.h \
 	agent/objects/versioned_object.c agent/objects/versioned_object.h \
 	agent/objects/virtual_interface.c agent/objects/virtual_interface.h
-unit_tests += tests/unit/test_migration_context
+unit_tests += tests/unit/test_migration_context tests/unit/test_objects
+fuzz_programs += tests/fuzz/fuzz_object
+tests_fuzz_fuzz_object_SOURCES = tests/fuzz/fuzz_object.c tests/fuzz/replay.c

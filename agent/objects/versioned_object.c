@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/objects/versioned_object.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "agent/base/json.h"
@@ -112,6 +113,15 @@ enum_value(const char *const *names, const char *text)
     return -1;
 }
 
+/* Nova's maps hold strings; what else is there reads as its JSON. */
+static char *
+map_text(const json_t *item)
+{
+    if (json_is_string(item))
+        return g_strdup(json_string_value(item));
+    return json_is_null(item) ? NULL : json_to_text(item);
+}
+
 static GHashTable *
 decode_map(const json_t *value)
 {
@@ -120,11 +130,7 @@ decode_map(const json_t *value)
     json_t *item;
 
     json_object_foreach ((json_t *)value, key, item) {
-        char *text = json_is_string(item) ? g_strdup(json_string_value(item))
-                     : json_is_null(item) ? NULL
-                                          : json_to_text(item);
-
-        g_hash_table_replace(map, g_strdup(key), text);
+        g_hash_table_replace(map, g_strdup(key), map_text(item));
     }
     return map;
 }
@@ -158,6 +164,21 @@ object_list_from_json(const ObjectType *type, const json_t *primitive, NovaError
     return decode_list(type, objects, err);
 }
 
+/* Python writes an integer as 1.0 where it was computed. */
+static bool
+decode_int(const json_t *value, int64_t *ret_int)
+{
+    double number = json_number_value(value);
+
+    if (json_is_integer(value))
+        *ret_int = json_integer_value(value);
+    else if (json_is_real(value) && fabs(number) < 1e18)
+        *ret_int = (int64_t)number;
+    else
+        return false;
+    return true;
+}
+
 /* A value that is not null into an empty slot. */
 static bool
 decode_value(const ObjectType *type, const ObjectField *field, void *slot, const json_t *value,
@@ -170,10 +191,7 @@ decode_value(const ObjectType *type, const ObjectField *field, void *slot, const
         *(char **)slot = g_strdup(json_string_value(value));
         return true;
     case FIELD_INT:
-        if (!json_is_number(value))
-            return wrong(err, type, field->name, "not a number");
-        *(int64_t *)slot = (int64_t)json_number_value(value);
-        return true;
+        return decode_int(value, slot) || wrong(err, type, field->name, "not an integer");
     case FIELD_NULLABLE_INT:
         if (!json_is_integer(value))
             return wrong(err, type, field->name, "not an integer");
@@ -311,7 +329,15 @@ string_or_null(const char *text)
 }
 
 static json_t *
-encode_map(GHashTable *map)
+encode_map_item(const char *text, const json_t *kept)
+{
+    g_autofree char *was = kept ? map_text(kept) : NULL;
+
+    return was && g_strcmp0(was, text) == 0 ? json_incref((json_t *)kept) : string_or_null(text);
+}
+
+static json_t *
+encode_map(GHashTable *map, const json_t *kept)
 {
     GHashTableIter iter;
     void *key, *value;
@@ -322,7 +348,7 @@ encode_map(GHashTable *map)
     object = json_object();
     g_hash_table_iter_init(&iter, map);
     while (g_hash_table_iter_next(&iter, &key, &value))
-        json_object_set_new(object, key, string_or_null(value));
+        json_object_set_new(object, key, encode_map_item(value, json_object_get(kept, key)));
     return object;
 }
 
@@ -391,7 +417,7 @@ encode_field(const void *object, const ObjectField *field, const json_t *kept)
     case FIELD_ENUM:
         return encode_enum(field, *(const int *)slot, kept);
     case FIELD_STRING_MAP:
-        return encode_map(*(GHashTable *const *)slot);
+        return encode_map(*(GHashTable *const *)slot, kept);
     case FIELD_OBJECT:
         return *(void *const *)slot ? object_to_json(*(void *const *)slot) : json_null();
     case FIELD_LIST:
