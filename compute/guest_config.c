@@ -12,6 +12,7 @@
 
 #include "agent/base/log.h"
 #include "compute/xml/capabilities.h"
+#include "compute/xml/machine.h"
 #include "storage/disks.h"
 
 #define NOVA_VERSION "34.0.0"
@@ -346,9 +347,43 @@ note_string(GHashTable *map, const char *key, const char *value)
     g_hash_table_replace(map, g_strdup(key), g_strdup(value));
 }
 
+static json_t *
+vcpu_features_of(const GPtrArray *signed_names)
+{
+    json_t *features = json_array();
+
+    for (guint i = 0; signed_names && i < signed_names->len; i++) {
+        const char *name = signed_names->pdata[i];
+        json_t *data = json_pack("{s:s, s:s}", "name", name + 1, "policy",
+                                 *name == '-' ? "disable" : "require");
+
+        json_array_append_new(features, object_new_primitive("VirtCPUFeature", "1.0", data));
+    }
+    return features;
+}
+
+/* nova.objects.VirtCPUModel of what the guest is given. */
+static json_t *
+vcpu_model_of(const DomainOutput *output)
+{
+    json_t *topology = json_pack("{s:I, s:I, s:I}", "sockets", (json_int_t)output->cpu.sockets, "cores",
+                                 (json_int_t)output->cpu.cores, "threads",
+                                 (json_int_t)output->cpu.threads);
+    json_t *data = json_pack("{s:n, s:n, s:s?, s:s?, s:s, s:o, s:o}", "arch", "vendor", "model",
+                             output->cpu.model, "mode", output->cpu.mode, "match", "exact", "topology",
+                             object_new_primitive("VirtCPUTopology", "1.0", topology), "features",
+                             vcpu_features_of(output->cpu.features));
+
+    return object_new_primitive("VirtCPUModel", "1.0", data);
+}
+
 static void
 apply_output(Instance *instance, const DomainOutput *output)
 {
+    if (output->cpu.is_set) {
+        json_decref(instance->vcpu_model);
+        OBJECT_SET(instance, vcpu_model, vcpu_model_of(output));
+    }
     if (output->stash_machine_type && instance->system_metadata &&
         !g_hash_table_contains(instance->system_metadata, "image_hw_machine_type"))
         note_string(instance->system_metadata, "image_hw_machine_type", output->machine_type);
@@ -415,4 +450,35 @@ guest_config_make_xml(GuestConfig *config, const GuestPlan *plan, Instance *inst
     if (xml)
         apply_output(instance, &output);
     return xml;
+}
+
+/* ---- the record ---- */
+
+/* A tablet, unless something else was asked for or the SPICE agent has a mouse of its own. */
+static bool
+has_tablet(const Options *options, const ImageMeta *image)
+{
+    if (options->spice.enabled && options->spice.agent_enabled && !options->vnc.enabled)
+        return false;
+    return image_property_string(image, "hw_input_bus") ||
+           image_property_string(image, "hw_pointer_model") ||
+           g_strcmp0(options->default_group.pointer_model, "usbtablet") == 0;
+}
+
+void
+guest_config_note_defaults(const GuestConfig *config, const GuestPlan *plan, Instance *instance)
+{
+    bool tablet = has_tablet(config->options, plan->instance_image);
+    const char *defaults[][2] = {
+        {"image_hw_cdrom_bus", plan->disk_map->cdrom_bus},
+        {"image_hw_disk_bus", plan->disk_map->disk_bus},
+        {"image_hw_input_bus", tablet ? "usb" : NULL},
+        {"image_hw_pointer_model", tablet ? "usbtablet" : NULL},
+        {"image_hw_video_model", arch_is_ppc(config->arch) ? "vga" : "virtio"},
+        {"image_hw_vif_model", config->options->libvirt.use_virtio_for_bridges ? "virtio" : NULL},
+    };
+
+    for (size_t i = 0; instance->system_metadata && i < G_N_ELEMENTS(defaults); i++)
+        if (!g_hash_table_contains(instance->system_metadata, defaults[i][0]))
+            note_string(instance->system_metadata, defaults[i][0], defaults[i][1]);
 }

@@ -46,5 +46,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(GuestPlan, guest_plan_free)
 char *guest_config_make_xml(GuestConfig *config, const GuestPlan *plan, Instance *instance,
                             NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
+/* What the image left open is noted in the record as it was decided, so that a later release of Nova
+ * decides the same (LibvirtDriver._register_undefined_instance_details); not saved. */
+void guest_config_note_defaults(const GuestConfig *config, const GuestPlan *plan, Instance *instance);
+
 /* [DEFAULT]instance_name_template of this instance: "instance-%08x" % id. Caller frees. */
 char *guest_name_of_instance(const Options *options, const Instance *instance);

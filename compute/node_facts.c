@@ -14,6 +14,7 @@
 
 #include "agent/base/json.h"
 #include "agent/base/log.h"
+#include "agent/objects/versioned_object.h"
 #include "compute/traits.h"
 #include "compute/xml/xml_builder.h"
 
@@ -236,21 +237,6 @@ cpu_list(const CpuSet *set)
     return list;
 }
 
-/* An object as oslo.versionedobjects writes a new one: every field set and changed. */
-static json_t *
-new_object(const char *name, const char *version, json_t *data)
-{
-    json_t *changes = json_array();
-    const char *key;
-    json_t *value;
-
-    json_object_foreach (data, key, value)
-        json_array_append_new(changes, json_string(key));
-    return json_pack("{s:s, s:s, s:s, s:o, s:o}", "nova_object.name", name, "nova_object.namespace",
-                     "nova", "nova_object.version", version, "nova_object.data", data,
-                     "nova_object.changes", changes);
-}
-
 /* [DEFAULT]reserved_huge_pages: "node:0,size:2048,count:64" each. */
 static int64_t
 reserved_pages(const Options *options, int64_t cell_id, int64_t size_kib)
@@ -288,7 +274,7 @@ pages_json(Making *making, const xmlNode *cell, int64_t cell_id)
 
         if (total)
             json_array_append_new(
-                list, new_object("NUMAPagesTopology", "1.1",
+                list, object_new_primitive("NUMAPagesTopology", "1.1",
                                  json_pack("{s:I, s:I, s:I, s:I}", "size_kb", (json_int_t)size,
                                            "total", (json_int_t)g_ascii_strtoll(total, NULL, 10),
                                            "used", (json_int_t)0, "reserved",
@@ -389,7 +375,7 @@ network_metadata_json(Making *making, int64_t cell_id)
     for (char **physnet = making->options->neutron.physnets; physnet && *physnet; physnet++)
         if (physnet_is_on(making->options, *physnet, cell_id))
             json_array_append_new(physnets, json_string(*physnet));
-    return new_object("NetworkMetadata", "1.0",
+    return object_new_primitive("NetworkMetadata", "1.0",
                       json_pack("{s:o, s:b}", "physnets", physnets, "tunneled", tunneled));
 }
 
@@ -430,7 +416,7 @@ cell_json(Making *making, const xmlNode *cell)
                      siblings_json(cpus, &usable), "mempages", pages_json(making, cell, id),
                      "network_metadata", network_metadata_json(making, id));
     json_object_set_new(data, "socket", socket >= 0 ? json_integer(socket) : json_null());
-    return new_object("NUMACell", "1.5", data);
+    return object_new_primitive("NUMACell", "1.5", data);
 }
 
 static char *
@@ -445,7 +431,7 @@ make_numa_topology(Making *making)
     for (xmlNode *cell = xml_first(making->cells); cell; cell = xml_next(cell))
         if (xml_is(cell, "cell"))
             json_array_append_new(cells, cell_json(making, cell));
-    topology = new_object("NUMATopology", "1.2", json_pack("{s:o}", "cells", cells));
+    topology = object_new_primitive("NUMATopology", "1.2", json_pack("{s:o}", "cells", cells));
     return json_to_python_text(topology);
 }
 
@@ -802,6 +788,6 @@ node_facts_fetch_uptime(void)
     else
         g_string_append_printf(text, "%ld min, ", minutes);
     g_string_append_printf(text, "%2d user%s,  load average: %.2f, %.2f, %.2f\n", users,
-                           users == 1 ? "" : "s", loads[0], loads[1], loads[2]);
+                           users > 1 ? "s" : "", loads[0], loads[1], loads[2]);
     return g_string_free(g_steal_pointer(&text), FALSE);
 }

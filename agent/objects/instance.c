@@ -64,7 +64,6 @@ static const ObjectField instance_fields[] = {
     {"display_description", FIELD_STRING, offsetof(Instance, display_description), NULL, NULL},
     {"launched_on", FIELD_STRING, offsetof(Instance, launched_on), NULL, NULL},
     {"locked", FIELD_BOOL, offsetof(Instance, locked), NULL, NULL},
-    {"locked_by", FIELD_STRING, offsetof(Instance, locked_by), NULL, NULL},
     {"os_type", FIELD_STRING, offsetof(Instance, os_type), NULL, NULL},
     {"architecture", FIELD_STRING, offsetof(Instance, architecture), NULL, NULL},
     {"vm_mode", FIELD_STRING, offsetof(Instance, vm_mode), NULL, NULL},
@@ -77,13 +76,13 @@ static const ObjectField instance_fields[] = {
     {"auto_disk_config", FIELD_BOOL, offsetof(Instance, auto_disk_config), NULL, NULL},
     {"progress", FIELD_NULLABLE_INT, offsetof(Instance, progress), NULL, NULL},
     {"shutdown_terminate", FIELD_BOOL, offsetof(Instance, shutdown_terminate), NULL, NULL},
-    {"cell_name", FIELD_STRING, offsetof(Instance, cell_name), NULL, NULL},
     {"metadata", FIELD_STRING_MAP, offsetof(Instance, metadata), NULL, NULL},
     {"system_metadata", FIELD_STRING_MAP, offsetof(Instance, system_metadata), NULL, NULL},
     {"info_cache", FIELD_OBJECT, offsetof(Instance, info_cache), &INSTANCE_INFO_CACHE_TYPE, NULL},
     {"pci_devices", FIELD_OBJECT_LIST, offsetof(Instance, pci_devices), &PCI_DEVICE_TYPE, NULL},
     {"numa_topology", FIELD_OBJECT, offsetof(Instance, numa_topology), &INSTANCE_NUMA_TOPOLOGY_TYPE, NULL},
     {"pci_requests", FIELD_OBJECT, offsetof(Instance, pci_requests), &INSTANCE_PCI_REQUESTS_TYPE, NULL},
+    {"vcpu_model", FIELD_JSON, offsetof(Instance, vcpu_model), NULL, NULL},
     {"device_metadata", FIELD_JSON, offsetof(Instance, device_metadata), NULL, NULL},
     {"flavor", FIELD_OBJECT, offsetof(Instance, flavor), &FLAVOR_TYPE, NULL},
     {"old_flavor", FIELD_OBJECT, offsetof(Instance, old_flavor), &FLAVOR_TYPE, NULL},
@@ -93,11 +92,13 @@ static const ObjectField instance_fields[] = {
     {"keypairs", FIELD_OBJECT_LIST, offsetof(Instance, keypairs), &KEY_PAIR_TYPE, NULL},
     {"trusted_certs", FIELD_JSON, offsetof(Instance, trusted_certs), NULL, NULL},
     {"hidden", FIELD_BOOL, offsetof(Instance, hidden), NULL, NULL},
+    {"cleaned", FIELD_BOOL, offsetof(Instance, cleaned), NULL, NULL},
     {"created_at", FIELD_STRING, offsetof(Instance, created_at), NULL, NULL},
     {"updated_at", FIELD_STRING, offsetof(Instance, updated_at), NULL, NULL},
 };
 /* clang-format on */
 
+G_STATIC_ASSERT(G_N_ELEMENTS(instance_fields) <= 64); /* ObjectBase.set has a bit for each */
 const ObjectType INSTANCE_TYPE = {"Instance", "2.8", sizeof(Instance), instance_fields,
     G_N_ELEMENTS(instance_fields)};
 

@@ -64,7 +64,6 @@ typedef struct Instance {
     char *display_description;
     char *launched_on;
     bool locked;
-    char *locked_by;
     char *os_type;
     char *architecture;
     char *vm_mode;
@@ -77,13 +76,13 @@ typedef struct Instance {
     bool auto_disk_config;
     NullableInt progress;
     bool shutdown_terminate;
-    char *cell_name;
     GHashTable *metadata;
     GHashTable *system_metadata;
     InstanceInfoCache *info_cache;
     GPtrArray *pci_devices; /* of PciDevice */
     InstanceNUMATopology *numa_topology;
     InstancePCIRequests *pci_requests;
+    json_t *vcpu_model;
     json_t *device_metadata;
     Flavor *flavor;
     Flavor *old_flavor; /* of a resize: flavor before, until it is confirmed or reverted */
@@ -93,6 +92,7 @@ typedef struct Instance {
     GPtrArray *keypairs; /* of KeyPair */
     json_t *trusted_certs;
     bool hidden;
+    bool cleaned; /* its files are gone */
     char *created_at;
     char *updated_at;
 } Instance;

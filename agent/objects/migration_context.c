@@ -6,20 +6,6 @@
 static const char *const members[] = {"numa_topology", "pci_devices", "pci_requests", "resources"};
 
 static json_t *
-wrap(const char *name, const char *version, json_t *data)
-{
-    json_t *changes = json_array();
-    const char *key;
-    json_t *value;
-
-    json_object_foreach (data, key, value)
-        json_array_append_new(changes, json_string(key));
-    return json_pack("{s:s, s:s, s:s, s:o, s:o}", "nova_object.name", name, "nova_object.namespace",
-                     "nova", "nova_object.version", version, "nova_object.data", data,
-                     "nova_object.changes", changes);
-}
-
-static json_t *
 object_or_null(const void *object)
 {
     return object ? object_to_json(object) : json_null();
@@ -28,7 +14,7 @@ object_or_null(const void *object)
 static json_t *
 device_list(json_t *devices)
 {
-    return wrap("PciDeviceList", "1.3", json_pack("{s:o}", "objects", devices));
+    return object_new_primitive("PciDeviceList", "1.3", json_pack("{s:o}", "objects", devices));
 }
 
 static json_t *
@@ -56,7 +42,7 @@ migration_context_set(Instance *instance, int64_t migration_id, const MoveResour
         after->resources);
 
     json_decref(instance->migration_context);
-    OBJECT_SET(instance, migration_context, wrap("MigrationContext", "1.2", context));
+    OBJECT_SET(instance, migration_context, object_new_primitive("MigrationContext", "1.2", context));
 }
 
 bool

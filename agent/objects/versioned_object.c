@@ -622,6 +622,20 @@ object_keep_field(void *object, const char *name)
 }
 
 json_t *
+object_new_primitive(const char *name, const char *version, json_t *data)
+{
+    json_t *changes = json_array();
+    const char *key;
+    json_t *value;
+
+    json_object_foreach (data, key, value)
+        json_array_append_new(changes, json_string(key));
+    return json_pack("{s:s, s:s, s:s, s:o, s:o}", KEY_NAME, name, KEY_NAMESPACE,
+                     "nova", KEY_VERSION, version, KEY_DATA, data,
+                     KEY_CHANGES, changes);
+}
+
+json_t *
 object_versions_json(const char *const *names_and_versions)
 {
     json_t *versions = json_object();

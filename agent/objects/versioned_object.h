@@ -122,6 +122,10 @@ void object_set_at(void *object, size_t offset);
         OBJECT_MARK_SET((object), member);                           \
     } while (0)
 
+/* An object without a struct of ours as Nova writes a new one: every field set and changed. Takes
+ * ownership of 'data'. */
+json_t *object_new_primitive(const char *name, const char *version, json_t *data);
+
 /* {"name": version, ...} of a class and all that may be nested in it: object_versions. */
 json_t *object_versions_json(const char *const *names_and_versions);
 

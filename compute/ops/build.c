@@ -29,12 +29,30 @@ accept(Build *build, NovaError **err)
     return conductor_save_instance(op->host->conductor, op->ctx, op->instance, expected, err);
 }
 
+/* Who booted it may matter to dynamic vendor data long afterwards. */
+static void
+note_boot_roles(Operation *op)
+{
+    const json_t *roles = json_get_array(op->ctx->values, "roles");
+    g_autoptr(GString) text = g_string_new(NULL);
+    size_t i;
+    json_t *role;
+
+    if (!op->instance->system_metadata)
+        return;
+    json_array_foreach (roles, i, role)
+        if (json_is_string(role))
+            g_string_append_printf(text, "%s%s", text->len > 0 ? "," : "", json_string_value(role));
+    g_hash_table_replace(op->instance->system_metadata, g_strdup("boot_roles"), g_strdup(text->str));
+}
+
 static bool
 read_requests(Build *build, NovaError **err)
 {
     const json_t *networks = json_object_get(build->op->args, "requested_networks");
     json_t *image = json_get_object(build->op->args, "image");
 
+    note_boot_roles(build->op);
     build->image = image_meta_from_dict(image, err);
     if (!build->image)
         return false;
@@ -151,13 +169,40 @@ allocate_ports(Build *build, NovaError **err)
     return true;
 }
 
-/* Names that the disk map chose, into the mappings and the instance. */
+/* The disk that stands for a mapping in the guest's XML; NULL: none does. */
+static const BlockDevice *
+find_device(const BlockDevices *devices, const BlockDeviceMapping *bdm, guint *n_images,
+            guint *n_ephemerals)
+{
+    if (bdm->no_device || g_strcmp0(bdm->destination_type, "local") != 0)
+        return NULL;
+    if (g_strcmp0(bdm->source_type, "image") == 0)
+        return *n_images < devices->image->len ? devices->image->pdata[(*n_images)++] : NULL;
+    if (g_strcmp0(bdm->guest_format, "swap") == 0)
+        return devices->swap;
+    return *n_ephemerals < devices->ephemerals->len ? devices->ephemerals->pdata[(*n_ephemerals)++]
+                                                    : NULL;
+}
+
+static bool
+save_mapping(Operation *op, BlockDeviceMapping *bdm, const BlockDevice *device, NovaError **err)
+{
+    g_autofree char *name = prepend_dev(device->device_name);
+
+    OBJECT_SET_STRING(bdm, device_name, name);
+    OBJECT_SET_STRING(bdm, disk_bus, device->disk_bus);
+    OBJECT_SET_STRING(bdm, device_type, device->device_type);
+    return !object_has_changes(bdm) ||
+           conductor_bdm_save(op->host->conductor, op->ctx, bdm, err);
+}
+
+/* What the disk map decided, into the mappings and the instance. */
 static bool
 save_device_names(Build *build, NovaError **err)
 {
     Operation *op = build->op;
     const DiskEntry *root = disk_map_find(build->plan->disk_map, "root");
-    guint i_image = 0, i_ephemeral = 0;
+    guint n_images = 0, n_ephemerals = 0;
 
     if (root && !op->instance->root_device_name) {
         g_autofree char *name = prepend_dev(root->dev);
@@ -166,23 +211,9 @@ save_device_names(Build *build, NovaError **err)
     }
     for (guint i = 0; i < build->plan->bdms->len; i++) {
         BlockDeviceMapping *bdm = build->plan->bdms->pdata[i];
-        const BlockDevices *devices = build->plan->devices;
-        const BlockDevice *device = NULL;
-        g_autofree char *name = NULL;
+        const BlockDevice *device = find_device(build->plan->devices, bdm, &n_images, &n_ephemerals);
 
-        if (g_strcmp0(bdm->source_type, "image") == 0 && i_image < devices->image->len)
-            device = devices->image->pdata[i_image++];
-        else if (g_strcmp0(bdm->guest_format, "swap") == 0)
-            device = devices->swap;
-        else if (i_ephemeral < devices->ephemerals->len)
-            device = devices->ephemerals->pdata[i_ephemeral++];
-        name = device ? prepend_dev(device->device_name) : NULL;
-        if (!name && root && g_strcmp0(bdm->source_type, "image") == 0)
-            name = prepend_dev(root->dev);
-        if (!name || g_strcmp0(name, bdm->device_name) == 0)
-            continue;
-        OBJECT_SET_STRING(bdm, device_name, name);
-        if (!conductor_bdm_save(op->host->conductor, op->ctx, bdm, err))
+        if (device && !save_mapping(op, bdm, device, err))
             return false;
     }
     return true;
@@ -288,23 +319,6 @@ spawn(Build *build, NovaError **err)
     return true;
 }
 
-static void
-note_defaults(Instance *instance, const GuestPlan *plan)
-{
-    const char *keys[][2] = {
-        {"image_hw_cdrom_bus", plan->disk_map->cdrom_bus},
-        {"image_hw_disk_bus", plan->disk_map->disk_bus},
-        {"image_hw_pointer_model", "usbtablet"},
-        {"image_hw_video_model", "virtio"},
-        {"image_hw_vif_model", "virtio"},
-        {"image_hw_input_bus", NULL},
-    };
-
-    for (size_t i = 0; instance->system_metadata && i < G_N_ELEMENTS(keys); i++)
-        if (!g_hash_table_contains(instance->system_metadata, keys[i][0]))
-            g_hash_table_replace(instance->system_metadata, g_strdup(keys[i][0]), g_strdup(keys[i][1]));
-}
-
 static bool
 announce_active(Build *build, NovaError **err)
 {
@@ -313,7 +327,7 @@ announce_active(Build *build, NovaError **err)
     g_autofree char *now = step_now();
 
     note_network_allocated(instance, false);
-    note_defaults(instance, build->plan);
+    guest_config_note_defaults(op->host->guest_config, build->plan, instance);
     step_set_power_state(instance, step_power_state(op->host, instance));
     step_set_states(instance, VM_STATE_ACTIVE, TASK_STATE_NONE);
     OBJECT_SET_STRING(instance, launched_at, now);
@@ -369,7 +383,7 @@ read_bdms(Build *build, NovaError **err)
     Operation *op = build->op;
 
     build->bdms = conductor_bdms_by_instance(op->host->conductor, op->ctx, op->instance->uuid, err);
-    return build->bdms && build_check_volumes(build->bdms, err);
+    return build->bdms && step_refuse_volumes(build->bdms, err);
 }
 
 static void

@@ -6,21 +6,6 @@
 #include "agent/base/log.h"
 #include "compute/ops/steps.h"
 #include "compute/resource_tracker.h"
-#include "storage/disks.h"
-
-bool
-build_check_volumes(const GPtrArray *bdms, NovaError **err)
-{
-    for (guint i = 0; i < bdms->len; i++) {
-        const BlockDeviceMapping *bdm = bdms->pdata[i];
-
-        if (g_strcmp0(bdm->destination_type, "volume") == 0 && !bdm->no_device)
-            return nova_error_set(err, NOVA_ERROR_INVALID_BDM,
-                                  "Block Device Mapping is Invalid: this release of the agent "
-                                  "attaches no volumes.");
-    }
-    return true;
-}
 
 /* ---- undoing ---- */
 
@@ -37,7 +22,7 @@ undo_guest(Build *build)
     if (network && !step_destroy_guest(op->host, op->instance, network, false, &error))
         LOG_WARNING("Cleaning up the guest: %s", nova_error_details(error));
     if (build->has_files)
-        disks_delete(op->host->options, op->instance->uuid);
+        step_remove_files(op->host, op->instance);
 }
 
 static void
@@ -50,7 +35,8 @@ undo_ports(Build *build)
                                          &error))
         LOG_ERROR("Failed to deallocate networks: %s", nova_error_details(error));
     if (op->instance->system_metadata)
-        g_hash_table_remove(op->instance->system_metadata, "network_allocated");
+        g_hash_table_replace(op->instance->system_metadata, g_strdup("network_allocated"),
+                             g_strdup("False"));
 }
 
 static void

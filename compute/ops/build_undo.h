@@ -24,9 +24,6 @@ typedef struct Build {
 /* In the journal before the message that gives the server back for another host. */
 #define BUILD_NOTE_HANDED_OVER "handed over"
 
-/* A volume among the mappings is more than this release does: InvalidBDM. */
-bool build_check_volumes(const GPtrArray *bdms, NovaError **err);
-
 /* Guest, files, ports and claim are gone; the record and the allocation stay. */
 void build_undo(Build *build);
 

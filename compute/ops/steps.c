@@ -2,6 +2,7 @@
 #define LOG_NAME "kilonova.compute.steps"
 #include "compute/ops/steps.h"
 
+#include <inttypes.h>
 #include <string.h>
 #include <time.h>
 
@@ -94,8 +95,8 @@ step_set_error_state(Host *host, const RequestContext *ctx, Instance *instance)
         LOG_WARNING("Setting the instance to ERROR: %s", nova_error_details(error));
 }
 
-static bool
-refuse_volumes(const GPtrArray *bdms, NovaError **err)
+bool
+step_refuse_volumes(const GPtrArray *bdms, NovaError **err)
 {
     for (guint i = 0; i < bdms->len; i++) {
         const BlockDeviceMapping *bdm = bdms->pdata[i];
@@ -118,7 +119,7 @@ step_plan_guest(Host *host, const RequestContext *ctx, Instance *instance, NovaE
         return NULL;
     network = step_cached_network(instance, err);
     bdms = network ? conductor_bdms_by_instance(host->conductor, ctx, instance->uuid, err) : NULL;
-    if (!bdms || !refuse_volumes(bdms, err))
+    if (!bdms || !step_refuse_volumes(bdms, err))
         return NULL;
     return guest_plan_new(host->guest_config, instance, NULL, g_steal_pointer(&network),
                           g_steal_pointer(&bdms), err);
@@ -211,6 +212,24 @@ step_recreate_guest(Host *host, const RequestContext *ctx, Instance *instance, N
     return plan && step_destroy_guest(host, instance, plan->network, true, err) &&
            step_create_disks(host, ctx, instance, plan, err) &&
            step_start_guest(host, instance, &start, err);
+}
+
+/* Nova counts its attempts, and a periodic task of its looks for deleted instances that are not
+ * 'cleaned'. */
+void
+step_remove_files(Host *host, Instance *instance)
+{
+    GHashTable *metadata = instance->system_metadata;
+    const char *before = metadata ? g_hash_table_lookup(metadata, "clean_attempts") : NULL;
+    int64_t attempts = 1 + (before ? g_ascii_strtoll(before, NULL, 10) : 0);
+
+    if (disks_delete(host->options, instance->uuid))
+        OBJECT_SET(instance, cleaned, true);
+    else
+        LOG_WARNING("Some files of the instance could not be removed");
+    if (metadata)
+        g_hash_table_replace(metadata, g_strdup("clean_attempts"),
+                             g_strdup_printf("%" PRId64, attempts));
 }
 
 /* ---- off ---- */

@@ -31,6 +31,9 @@ typedef struct StartGuest {
 bool step_start_guest(Host *host, Instance *instance, const StartGuest *start, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
 
+/* A volume among the mappings is more than this release does: InvalidBDM. */
+bool step_refuse_volumes(const GPtrArray *bdms, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+
 /* Stops the guest (if there is one), forgets its definition and unplugs its ports. Nothing there
  * is a success. */
 bool step_destroy_guest(Host *host, const Instance *instance, const NetworkInfo *network,
@@ -40,6 +43,9 @@ bool step_destroy_guest(Host *host, const Instance *instance, const NetworkInfo 
  * reboot is. */
 bool step_recreate_guest(Host *host, const RequestContext *ctx, Instance *instance, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
+
+/* All files of the instance on this host; notes in the instance how that went, not saved. */
+void step_remove_files(Host *host, Instance *instance);
 
 /* Off, crashed or not there. */
 bool step_is_off(PowerState state);

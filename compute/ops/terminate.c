@@ -6,7 +6,6 @@
 #include "agent/base/log.h"
 #include "compute/ops/steps.h"
 #include "compute/resource_tracker.h"
-#include "storage/disks.h"
 
 static bool
 shut_down(Operation *op, const NetworkInfo *network, NovaError **err)
@@ -17,14 +16,6 @@ shut_down(Operation *op, const NetworkInfo *network, NovaError **err)
         return false;
     LOG_INFO("Instance destroyed successfully.");
     return true;
-}
-
-/* Files that would not go are tried again by the periodic reaper: instance.cleaned stays false. */
-static void
-remove_files(Operation *op)
-{
-    if (!disks_delete(op->host->options, op->instance->uuid))
-        LOG_WARNING("Some files of the instance could not be removed");
 }
 
 static bool
@@ -94,7 +85,7 @@ delete_instance(Operation *op, NovaError **err)
     notifier_instance(op->host->notifier, op->ctx, op->instance, "delete", "start", NULL);
     if (!shut_down(op, network, err))
         return false;
-    remove_files(op);
+    step_remove_files(op->host, op->instance);
     if (!release_ports(op, err) || !record_deleted(op, err))
         return false;
     forget_everywhere(op);

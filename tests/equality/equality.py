@@ -47,10 +47,11 @@ COMBINATIONS = {
     "e1000": ({}, {"hw_vif_model": "e1000"}, {}, ["provider"]),
     "multiqueue": ({"hw:vif_multiqueue_enabled": "true"}, {"hw_vif_multiqueue_enabled": "true"},
                    {"vcpus": 2}, ["provider"]),
-    "quotas": ({"quota:cpu_shares": "512", "quota:cpu_period": "50000", "quota:cpu_quota": "25000",
-                "quota:disk_read_bytes_sec": "10485760", "quota:disk_total_iops_sec": "500",
-                "quota:vif_inbound_average": "1000", "quota:vif_outbound_peak": "2000",
-                "quota:memory_shares_level": "custom", "quota:memory_shares_share": "100"}, {}, {}, ["provider"]),
+    "quotas": ({"quota:disk_read_bytes_sec": "10485760", "quota:disk_total_iops_sec": "500"}, {}, {}, ["provider"]),
+    # Without the cgroup, without the qdisc sfq these cannot start: then both agents have to fail alike.
+    "cpu-quotas": ({"quota:cpu_shares": "512", "quota:cpu_period": "50000", "quota:cpu_quota": "25000"}, {}, {},
+                   ["provider"]),
+    "vif-quotas": ({"quota:vif_inbound_average": "1000", "quota:vif_outbound_peak": "2000"}, {}, {}, ["provider"]),
     "windows": ({}, {"os_type": "windows"}, {}, ["provider"]),
     "linux-architecture": ({}, {"os_type": "linux", "hw_architecture": "x86_64", "os_distro": "debian"}, {}, ["provider"]),
     "boot-menu": ({"hw:boot_menu": "true"}, {"hw_boot_menu": "true"}, {}, ["provider"]),
@@ -77,8 +78,16 @@ COMBINATIONS = {
     "tags": ({}, {}, {"tags": ["blue"], "config_drive": True}, ["provider"]),
 }
 
+# What ./check compares without --all.
+SHORT = ["plain", "no-network", "two-ports", "q35", "scsi", "guest-agent", "video", "watchdog", "topology", "quotas",
+         "disks", "config-drive", "tags"]
+
 # (a regular expression of a difference, the reason): differences that are meant, or not the agent's.
 KNOWN = [
+    (r"/instance/network_info/\d+/active = ",
+     "a port's change during the build refreshes the record after the build here, and before the port is up there"),
+    (r"/instance/system_metadata/clean_attempts = ",
+     "nova-compute removes the files of a failed build twice"),
 ]
 
 
@@ -107,13 +116,29 @@ def flat(value, path=""):
     """Lines "path = value" of a JSON value."""
     if isinstance(value, dict):
         for key in sorted(value):
-            yield from flat(value[key], f"{path}/{key}")
+            if key != "nova_object.changes":  # in a stored object it means nothing
+                yield from flat(value[key], f"{path}/{key}")
     elif isinstance(value, list):
         for n, item in enumerate(value):
             yield from flat(item, f"{path}/{n}")
         yield f"{path} has {len(value)}"
     else:
         yield f"{path} = {value!r}"
+
+
+def without_memory(state):
+    """A virtual machine's memory may grow and shrink between two runs: everything is said against its total."""
+    total = int(re.search(r"MemTotal:\s+(\d+)", pathlib.Path("/proc/meminfo").read_text())[1]) // 1024
+    for key in ("memory_mb", "free_ram_mb"):
+        state["node"][key] -= total
+    inventory = state["inventories"].get("MEMORY_MB", {})
+    for key in ("total", "max_unit"):
+        if key in inventory:
+            inventory[key] -= total
+    for cell in state["node"]["numa_topology"]["nova_object.data"]["cells"]:
+        cell["nova_object.data"]["memory"] -= total
+        cell["nova_object.data"]["mempages"][0]["nova_object.data"]["total"] -= total * 256
+    return state
 
 
 def flat_xml(element, path=""):
@@ -180,17 +205,21 @@ class Cloud:
         plain = json.loads(json.dumps(fields, default=lambda o: o.obj_to_primitive() if hasattr(o, "obj_to_primitive") else str(o)))
         for volatile in ("created_at", "updated_at", "disk_available_least", "local_gb_used", "free_disk_gb", "id", "uuid"):
             plain.pop(volatile, None)
+        plain["cpu_info"] = json.loads(plain["cpu_info"])
+        plain["cpu_info"]["features"].sort()
+        plain["numa_topology"] = json.loads(plain["numa_topology"])
+        plain["stats"]["uptime"] = re.sub(r"\d+", "N", plain["stats"].get("uptime", ""))
         get = self.cloud.placement.get
         provider = get(f"/resource_providers?name={HOST}").json()["resource_providers"][0]
         base = f"/resource_providers/{provider['uuid']}"
         version = {"openstack-api-version": "placement 1.39"}
-        return {
+        return without_memory({
             "service": {key: getattr(service, key) for key in ("version", "topic", "binary", "host", "disabled", "disabled_reason")},
             "node": plain,
             "inventories": get(f"{base}/inventories").json()["inventories"],
             "traits": sorted(get(f"{base}/traits", headers=version).json()["traits"]),
             "aggregates": get(f"{base}/aggregates", headers=version).json()["aggregates"],
-        }
+        })
 
     def forget_provider_data(self):
         """What the agents write, they shall write anew."""
@@ -223,6 +252,8 @@ class Cloud:
                       "metadata", "memory_mb", "vcpus", "root_gb", "ephemeral_gb", "shutdown_terminate", "cleaned",
                       "disable_terminate", "locked"):
             record[field] = getattr(instance, field)
+        roles = record["system_metadata"].get("boot_roles", "")  # the API's, in any order
+        record["system_metadata"]["boot_roles"] = ",".join(sorted(roles.split(",")))
         for field in ("numa_topology", "vcpu_model", "device_metadata", "pci_requests"):
             value = getattr(instance, field)
             record[field] = value.obj_to_primitive() if value is not None else None
@@ -261,12 +292,10 @@ class Cloud:
         compute = self.cloud.compute
         servers = {}
         try:
-            for name, request in requests.items():
-                servers[name] = compute.create_server(**request)
-            for name, server in servers.items():
+            for name, request in requests.items():  # one by one: nova-compute's claims may collide in Placement
+                servers[name] = server = compute.create_server(**request)
                 wait(300, f"{agent}: {name}", lambda: self.settled(server))
-            for name, server in servers.items():
-                result["servers"][name] = self.scrub(server, self.server_state(server))
+                result["servers"][name] = self.scrub(server, self.steady_state(server))
         finally:
             for server in servers.values():
                 compute.delete_server(server)
@@ -275,6 +304,14 @@ class Cloud:
         for name, server in servers.items():
             result["servers"][name]["events after deletion"] = [self.scrub_text(server, line) for line in self.events(server)]
         return result
+
+    def steady_state(self, server):
+        """A status of ERROR comes before the conductor has cleaned up."""
+        before = None
+        while before != (state := self.server_state(server)):
+            before = state
+            time.sleep(1 if state["status"] == "ERROR" else 0.2)
+        return state
 
     def settled(self, server):
         fresh = self.cloud.compute.get_server(server.id)
@@ -339,7 +376,7 @@ def judge(name, expected, actual):
 
 
 def main():
-    names = sys.argv[1:] or list(COMBINATIONS)
+    names = SHORT if sys.argv[1:] == ["--short"] else sys.argv[1:] or list(COMBINATIONS)
     cloud = Cloud()
     try:
         requests = {name: cloud.prepare(name) for name in names}
