@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Written out here rather than by libisofs: that library writes through a thread and a ring buffer of
+ * its own, and costs every agent 240 KiB (PSS) from its start and 620 KiB from its first config drive
+ * on (version 1.5.4), for images of some 40 small files that are only ever written.  The functional
+ * tests read them with isoinfo and with a guest's kernel. */
 #include "storage/iso_image.h"
 
 #include <stdbool.h>

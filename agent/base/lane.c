@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/base/lane.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <string.h>
 #include <time.h>
@@ -17,6 +18,7 @@ struct Lane {
     const char *name;   /* immutable */
     unsigned max_threads; /* immutable */
     LaneKeys *keys;     /* its lock guards all that follows */
+    int idle_ms;        /* a thread without work for so long ends */
     pthread_cond_t wake; /* a job may have become runnable, or the lane is closed */
     pthread_cond_t idle; /* running or threads went down */
     GQueue jobs;        /* of LaneJob* */
@@ -28,6 +30,7 @@ struct Lane {
 };
 
 #define THREAD_STACK_BYTES (512 * 1024)
+#define IDLE_MS 10000
 
 LaneKeys *
 lane_keys_new(void)
@@ -60,9 +63,10 @@ lane_new(const char *name, unsigned max_threads, LaneKeys *keys)
     lane->name = name;
     lane->max_threads = MAX(max_threads, 1);
     lane->keys = keys;
+    lane->idle_ms = IDLE_MS;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&lane->wake, NULL);
+    pthread_cond_init(&lane->wake, &monotonic);
     pthread_cond_init(&lane->idle, &monotonic);
     pthread_condattr_destroy(&monotonic);
     g_queue_init(&lane->jobs);
@@ -133,6 +137,34 @@ run_job(Lane *lane, LaneJob *job)
     job_free(job);
 }
 
+static struct timespec
+deadline_after(int timeout_ms)
+{
+    struct timespec at;
+
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_sec += timeout_ms / 1000;
+    at.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+    if (at.tv_nsec >= 1000000000) {
+        at.tv_sec++;
+        at.tv_nsec -= 1000000000;
+    }
+    return at;
+}
+
+/* False when nothing came in time. */
+static bool
+wait_for_job(Lane *lane)
+{
+    struct timespec deadline = deadline_after(lane->idle_ms);
+    int result;
+
+    lane->waiting++;
+    result = pthread_cond_timedwait(&lane->wake, &lane->keys->lock, &deadline);
+    lane->waiting--;
+    return result == 0;
+}
+
 static void *
 worker_main(void *user)
 {
@@ -144,17 +176,15 @@ worker_main(void *user)
     while (!lane->closed) {
         LaneJob *job = take_job(lane);
 
-        if (job) {
+        if (job)
             run_job(lane, job);
-            continue;
-        }
-        lane->waiting++;
-        pthread_cond_wait(&lane->wake, &keys->lock);
-        lane->waiting--;
+        else if (!wait_for_job(lane) && lane->jobs.length == 0)
+            break;
     }
     lane->threads--;
     pthread_cond_broadcast(&lane->idle);
     pthread_mutex_unlock(&keys->lock);
+    malloc_trim(0); /* the work has ended: what it needed goes back to the system */
     return NULL;
 }
 
@@ -213,6 +243,14 @@ lane_set_held(Lane *lane, bool held)
     pthread_mutex_unlock(&lane->keys->lock);
 }
 
+void
+lane_set_idle_timeout(Lane *lane, int timeout_ms)
+{
+    pthread_mutex_lock(&lane->keys->lock);
+    lane->idle_ms = timeout_ms;
+    pthread_mutex_unlock(&lane->keys->lock);
+}
+
 LaneStats
 lane_stats(Lane *lane)
 {
@@ -234,21 +272,6 @@ discard_jobs(GQueue *jobs)
             job->discard(job->user);
         job_free(job);
     }
-}
-
-static struct timespec
-deadline_after(int timeout_ms)
-{
-    struct timespec at;
-
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_sec += timeout_ms / 1000;
-    at.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    if (at.tv_nsec >= 1000000000) {
-        at.tv_sec++;
-        at.tv_nsec -= 1000000000;
-    }
-    return at;
 }
 
 bool

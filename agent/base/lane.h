@@ -4,7 +4,8 @@
  *
  * A worker takes the first queued job whose key is free, so nobody sleeps on an instance lock and
  * the jobs of one instance keep their order. Keys are shared by all lanes of one LaneKeys.
- * The queue has no bound: it says how deep it is instead. Threads start on demand. */
+ * The queue has no bound: it says how deep it is instead. Threads start on demand and end
+ * when they had no work for some seconds. */
 
 #include <glib.h>
 #include <stdbool.h>
@@ -30,6 +31,9 @@ void lane_push(Lane *lane, const LaneJob *job);
 
 /* Jobs wait (true) until lane_set_held(lane, false): lanes other than URGENT open late at start. */
 void lane_set_held(Lane *lane, bool held);
+
+/* How long a thread waits for work before it ends. */
+void lane_set_idle_timeout(Lane *lane, int timeout_ms);
 
 typedef struct LaneStats {
     unsigned queued;

@@ -106,6 +106,55 @@ a_busy_key_holds_back_no_other_key(void **state)
 }
 
 static void
+threads_without_work_end_and_come_back(void **state)
+{
+    Record record = {PTHREAD_MUTEX_INITIALIZER, g_string_new(NULL), 0, 0};
+    LaneKeys *keys = lane_keys_new();
+    Lane *lane = lane_new("idle", 2, keys);
+    Job jobs[3] = {{&record, 'a', 20000}, {&record, 'b', 20000}, {&record, 'c', 0}};
+
+    (void)state;
+    lane_set_idle_timeout(lane, 20);
+    push(lane, NULL, &jobs[0]);
+    push(lane, NULL, &jobs[1]);
+    assert_int_equal(lane_stats(lane).threads, 2);
+    for (int i = 0; i < 200 && lane_stats(lane).threads > 0; i++)
+        usleep(10000);
+    assert_int_equal(lane_stats(lane).threads, 0);
+    push(lane, NULL, &jobs[2]);
+    wait_for(&record, 3);
+    assert_true(lane_close(lane, 1000));
+    lane_free(lane);
+    lane_keys_free(keys);
+    g_string_free(record.order, TRUE);
+}
+
+/* The job waits for another lane's key for longer than its thread would wait for work. */
+static void
+a_thread_does_not_end_while_a_job_waits_for_its_key(void **state)
+{
+    Record record = {PTHREAD_MUTEX_INITIALIZER, g_string_new(NULL), 0, 0};
+    LaneKeys *keys = lane_keys_new();
+    Lane *lane = lane_new("one", 1, keys);
+    Lane *other = lane_new("two", 1, keys);
+    Job slow = {&record, 's', 100000}, second = {&record, '2', 0};
+
+    (void)state;
+    lane_set_idle_timeout(other, 10);
+    push(lane, "a", &slow);
+    usleep(10000);
+    push(other, "a", &second);
+    wait_for(&record, 2);
+    assert_string_equal(record.order->str, "s2");
+    assert_true(lane_close(lane, 1000));
+    assert_true(lane_close(other, 1000));
+    lane_free(lane);
+    lane_free(other);
+    lane_keys_free(keys);
+    g_string_free(record.order, TRUE);
+}
+
+static void
 a_held_lane_starts_nothing_until_released(void **state)
 {
     Record record = {PTHREAD_MUTEX_INITIALIZER, g_string_new(NULL), 0, 0};
@@ -159,6 +208,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(jobs_of_one_key_keep_their_order_and_never_overlap),
         cmocka_unit_test(a_busy_key_holds_back_no_other_key),
+        cmocka_unit_test(threads_without_work_end_and_come_back),
+        cmocka_unit_test(a_thread_does_not_end_while_a_job_waits_for_its_key),
         cmocka_unit_test(a_held_lane_starts_nothing_until_released),
         cmocka_unit_test(a_closed_lane_discards_what_was_not_started),
     };
