@@ -610,6 +610,63 @@ make_traits(Making *making)
 
 /* ---- all of it ---- */
 
+/* libvirt names only the features that the model does not have by itself. */
+static char *
+short_cpu_text(const xmlNode *host_cpu)
+{
+    static const char *const wanted[] = {"arch", "model", "vendor", "topology", "maxphysaddr",
+                                         "feature"};
+    xmlNode *cpu = xmlNewNode(NULL, (const xmlChar *)"cpu");
+    xmlBuffer *buffer = xmlBufferCreate();
+    char *text;
+
+    for (const xmlNode *node = xml_first(host_cpu); node; node = xml_next(node))
+        for (size_t i = 0; i < G_N_ELEMENTS(wanted); i++)
+            if (xml_is(node, wanted[i]))
+                xmlAddChild(cpu, xmlCopyNode((xmlNode *)node, 1));
+    xmlNodeDump(buffer, NULL, cpu, 0, 0);
+    text = g_strdup((const char *)xmlBufferContent(buffer));
+    xmlBufferFree(buffer);
+    xmlFreeNode(cpu);
+    return text;
+}
+
+static void
+remove_features(xmlNode *cpu)
+{
+    for (xmlNode *node = xml_first(cpu), *next; node; node = next) {
+        next = xml_next(node);
+        if (xml_is(node, "feature")) {
+            xmlUnlinkNode(node);
+            xmlFreeNode(node);
+        }
+    }
+}
+
+/* All features of the host's CPU in place of those beside its model (Host.get_capabilities). */
+static void
+expand_host_features(Making *making)
+{
+    g_autofree char *cpu = short_cpu_text(making->host_cpu);
+    g_autofree char *xml = NULL;
+    g_autoptr(NovaError) error = NULL;
+    xmlDoc *document;
+
+    if (!xml_find(making->host_cpu, "model") || strcmp(making->facts->arch, "aarch64") == 0)
+        return;
+    xml = hypervisor_fetch_baseline_cpu(making->hypervisor, cpu, &error);
+    document = xml ? parse_xml(xml, &error) : NULL;
+    if (!document) {
+        LOG_WARNING("The host's CPU features are not known in full: %s", nova_error_details(error));
+        return;
+    }
+    remove_features(making->host_cpu);
+    for (const xmlNode *node = xml_first(xmlDocGetRootElement(document)); node; node = xml_next(node))
+        if (xml_is(node, "feature"))
+            xmlAddChild(making->host_cpu, xmlDocCopyNode((xmlNode *)node, making->document, 1));
+    xmlFreeDoc(document);
+}
+
 static bool
 read_capabilities(Making *making, NovaError **err)
 {
@@ -631,6 +688,7 @@ read_capabilities(Making *making, NovaError **err)
     making->facts->arch = child_text(making->host_cpu, "arch");
     if (!making->facts->arch)
         making->facts->arch = g_strdup("x86_64");
+    expand_host_features(making);
     for (xmlNode *guest = xml_first(root); guest; guest = xml_next(guest))
         if (xml_is(guest, "guest"))
             add_guest(making, guest);

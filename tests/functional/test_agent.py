@@ -1,13 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """The agent itself: killed, restarted, cut off, told wrong things."""
 import os
+import pathlib
 import signal
+import tempfile
 import time
 
-from lab import HOST, LabTest, agent, agent_pid, wait
+from lab import AGENT_LOG, HOST, LabTest, agent, agent_pid, run, wait
 
 
 class Agent(LabTest):
+    def setUp(self):
+        super().setUp()
+        self.log_start = AGENT_LOG.stat().st_size
+
+    def log_text(self):
+        """What the agent has logged since the test began."""
+        with AGENT_LOG.open(errors="replace") as file:
+            file.seek(self.log_start)
+            return file.read()
+
+    def reload(self, change):
+        change()
+        seen = self.log_text().count("Reading the configuration again")
+        os.kill(agent_pid(), signal.SIGHUP)
+        wait(5, "the reload", lambda: self.log_text().count("Reading the configuration again") > seen)
+
     def restart(self):
         agent("start", HOST)
         wait(30, "service up", self.is_service_up)
@@ -59,3 +77,52 @@ class Agent(LabTest):
             return fresh.state == "up" and fresh.updated_at != before
         wait(5, "a new report", reported)
         self.assertLess(time.monotonic() - began, 2)
+
+    def test_hup_rereads_what_may_change(self):
+        conf = pathlib.Path(os.environ["LAB_DIR"]) / f"etc/nova-{HOST}.conf"
+        before = conf.read_text()
+        self.addCleanup(self.reload, lambda: conf.write_text(before))
+        self.reload(lambda: conf.write_text(before + "\n[DEFAULT]\ndebug = false\n"))
+        time.sleep(1)
+        quiet = self.log_text()
+        self.reload(lambda: conf.write_text(before + "\n[DEFAULT]\ndebug = true\nreport_interval = 17\n"))
+        self.assertNotIn(" DEBUG ", quiet.split("Reading the configuration again")[-1])
+        wait(5, "a warning", lambda: "Ignoring change to immutable option DEFAULT.report_interval" in self.log_text())
+        wait(30, "a DEBUG line", lambda: " DEBUG " in self.log_text().split("Reading the configuration again")[-1])
+
+    def test_hup_with_an_error_changes_nothing(self):
+        conf = pathlib.Path(os.environ["LAB_DIR"]) / f"etc/nova-{HOST}.conf"
+        before = conf.read_text()
+        self.addCleanup(conf.write_text, before)
+        conf.write_text(before + "\n[libvirt]\nvirt_type = xen\n")
+        os.kill(agent_pid(), signal.SIGHUP)
+        wait(5, "the error", lambda: "The configuration stays as it was" in self.log_text())
+        self.assertIn(f"{conf}:{len(before.splitlines()) + 3}: [libvirt] virt_type = xen: allowed: kvm|",
+                      self.log_text())
+        self.assertTrue(self.is_service_up())
+
+    def test_usr2_reports_the_state(self):
+        os.kill(agent_pid(), signal.SIGUSR2)
+        wait(5, "the report", lambda: "State: Open vSwitch's database is connected" in self.log_text())
+        self.assertIn("State: lanes: ", self.log_text())
+        self.assertIn("requests are consumed", self.log_text())
+
+    def test_int_ends_it_at_once(self):
+        began = time.monotonic()
+        os.kill(agent_pid(), signal.SIGINT)
+        wait(5, "the agent gone", lambda: agent_pid() is None)
+        self.assertLess(time.monotonic() - began, 2)
+        self.restart()
+
+    def test_check_config_says_what_is_wrong(self):
+        program = os.environ.get("KILONOVAD", pathlib.Path(__file__).resolve().parents[2] / "kilonovad")
+        with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+            file.write("[DEFAULT]\n[vnc]\nnovncproxy_port = 70000\n")
+            file.flush()
+            result = run(program, "--config-file", file.name, "--check-config", check=False)
+        self.assertEqual(result.returncode, 1)
+        self.assertEqual(result.stderr, f"kilonovad: {file.name}:3: [vnc] novncproxy_port = 70000: "
+                                        "allowed: an integer from 0 to 65535\n")
+        conf = pathlib.Path(os.environ["LAB_DIR"]) / f"etc/nova-{HOST}.conf"
+        result = run(program, "--config-file", conf, "--check-config")
+        self.assertEqual(result.stdout, "The configuration is valid.\n")

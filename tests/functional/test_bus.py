@@ -148,3 +148,32 @@ class Bus(LabTest):
         self.assertEqual(self.domain_state(server), "running")
         self.delete(server)
         self.assert_manages_servers()
+
+    def stop_switch_database(self):
+        pid = int(run("bash", "-c", f". {LAB}/lib.sh; pid_of ovsdb-server").stdout)
+        os.kill(pid, signal.SIGTERM)
+        self.log.wait("connection lost, reconnecting")
+        self.addCleanup(run, LAB / "up")
+
+    def test_switch_database_restarts(self):
+        """A build under way waits for it; the connection is made anew."""
+        self.stop_switch_database()
+        server = self.request("patient", networks=["provider"])
+        time.sleep(3)
+        self.assertNotEqual(self.get(server).status, "ERROR")
+        run(LAB / "up")
+        self.wait_status(server, "ACTIVE", 90)
+        self.delete(server)
+        self.assert_manages_servers()
+
+    def test_switch_database_stays_away(self):
+        """The server ends in ERROR and leaves nothing; others without ports boot all the while."""
+        self.restart("os_vif_ovs.ovs_vsctl_timeout=3")
+        wait(30, "service up", self.is_service_up)
+        self.stop_switch_database()
+        server = self.request("unplugged", networks=["provider"])
+        self.delete(self.create("portless", networks="none"))
+        self.wait_status(server, "ERROR", 60)
+        run(LAB / "up")
+        self.delete(server)
+        self.assert_manages_servers()

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Preloaded into either agent: each call that starts a guest adds the milliseconds it spent inside of
+ * libvirt as a line to the file $LIBVIRT_TIME_FILE. */
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <libvirt/libvirt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+static double
+now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+static void
+note(double began)
+{
+    const char *path = getenv("LIBVIRT_TIME_FILE");
+    int fd = path ? open(path, O_WRONLY | O_CREAT | O_APPEND, 0644) : -1;
+
+    if (fd < 0)
+        return;
+    dprintf(fd, "%.3f\n", now_ms() - began);
+    close(fd);
+}
+
+#define TIMED(type, name, parameters, arguments)      \
+    type name parameters                              \
+    {                                                 \
+        type(*real) parameters;                       \
+        double began = now_ms();                      \
+        type result;                                  \
+                                                      \
+        *(void **)&real = dlsym(RTLD_NEXT, #name);    \
+        result = real arguments;                      \
+        note(began);                                  \
+        return result;                                \
+    }
+
+TIMED(virDomainPtr, virDomainDefineXML, (virConnectPtr conn, const char *xml), (conn, xml))
+TIMED(virDomainPtr, virDomainDefineXMLFlags, (virConnectPtr conn, const char *xml, unsigned int flags),
+      (conn, xml, flags))
+TIMED(int, virDomainCreate, (virDomainPtr domain), (domain))
+TIMED(int, virDomainCreateWithFlags, (virDomainPtr domain, unsigned int flags), (domain, flags))
+TIMED(int, virDomainResume, (virDomainPtr domain), (domain))
