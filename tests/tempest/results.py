@@ -34,6 +34,9 @@ class Results:
                 for test, commit, status, seconds, reason in csv.reader(lines, delimiter="\t"):
                     self.rows[test] = Result(test, commit, status, float(seconds), reason)
 
+    def forget(self, tests):
+        self.rows = {name: row for name, row in self.rows.items() if name not in tests}
+
     def add(self, result):
         self.rows[result.test] = result
         new = self.path.with_suffix(".new")

@@ -51,14 +51,16 @@ def why(test):
 
 
 def results_of(test, commit, chosen):
-    """What a finished test, or the set-up of a class, says about the chosen ones."""
+    """What a finished test says, or the set-up of a class about all of its tests."""
     if test["status"] not in STATUS or not all(test["timestamps"]):
         return
     began, ended = test["timestamps"]
     seconds = (ended - began).total_seconds()
     name = test["id"].partition("[")[0]
     fixture = FIXTURE.match(test["id"])
-    if fixture:
+    if fixture and fixture[1] == "tearDownClass":
+        names = [f"{fixture[2]}.tearDownClass"]
+    elif fixture:
         names = [one for one in chosen if one.rpartition(".")[0] == fixture[2]]
     else:
         names = [name] if name in chosen else []
@@ -93,6 +95,7 @@ def main(work, agent, commit, *arguments):
             if arguments[0] != "--smoke":
                 results.add(result)
 
+    results.forget({f"{name.rpartition('.')[0]}.tearDownClass" for name in chosen})
     if chosen:
         tempest.run([tests[name] for name in chosen], on_test)
     lost = set(chosen) - seen
