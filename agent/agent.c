@@ -347,6 +347,7 @@ fill_host(Agent *agent)
     host->guest_config = guest_config_new(host->hypervisor, options);
     host->queue_work = dispatcher_queue_work;
     host->queue_method = dispatcher_queue_method;
+    host->call_method = dispatcher_call_method;
     host->has_request = dispatcher_has_request;
     host->show_step = dispatcher_show_step;
     host->agent = agent->dispatcher;

@@ -704,6 +704,20 @@ dispatcher_queue_method(Host *host, const char *name, RequestContext *ctx, Insta
     push_job(job, method->flags & SERIAL ? g_strdup(instance->uuid) : NULL);
 }
 
+bool
+dispatcher_call_method(Operation *op, const char *name, json_t *args, NovaError **err)
+{
+    const Method *method = method_find(name);
+    Operation inner = {
+        .host = op->host, .ctx = op->ctx, .method = name, .instance = op->instance, .args = args};
+    bool ok;
+
+    g_assert(method);
+    ok = carry_out(method, &inner, RESUME_AGAIN, err);
+    json_decref(inner.result);
+    return ok;
+}
+
 void
 dispatcher_queue(Dispatcher *dispatcher, const char *key, void (*work)(void *user),
                  void (*discard)(void *user), void *user)

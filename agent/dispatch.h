@@ -42,6 +42,8 @@ void dispatcher_queue(Dispatcher *dispatcher, const char *key, void (*work)(void
 /* Host.queue_method */
 void dispatcher_queue_method(Host *host, const char *name, RequestContext *ctx, Instance *instance,
                              json_t *args);
+/* Host.call_method */
+bool dispatcher_call_method(Operation *op, const char *name, json_t *args, NovaError **err);
 /* Host.queue_work */
 void dispatcher_queue_work(Host *host, const char *name,
                            void (*work)(Host *host, RequestContext *ctx, Instance *instance),

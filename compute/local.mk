@@ -91,6 +91,10 @@ unit_tests += tests/unit/test_node_id
 unit_tests += tests/unit/test_init_host tests/unit/test_instance_events tests/unit/test_move_claim
 unit_tests += tests/unit/test_power_sync
 
+# Making guests anew.
+libkilonova_a_SOURCES += compute/ops/spawn.c compute/ops/spawn.h compute/ops/rebuild.c \
+	compute/ops/shelve.c compute/ops/unshelve.c
+
 # Images of a server's disk.
 libkilonova_a_SOURCES += compute/ops/snapshot.c compute/ops/snapshot.h compute/ops/snapshot_take.c
 unit_tests += tests/unit/test_snapshot

@@ -55,6 +55,9 @@ typedef struct Host {
      * owned then; refs ctx and args (without "instance"). */
     void (*queue_method)(struct Host *host, const char *method, RequestContext *ctx,
                          Instance *instance, json_t *args);
+    /* Carries a method of the table out now, for the instance of 'op' and on its behalf: with an event
+     * and notifications of its own. args (without "instance") are borrowed. */
+    bool (*call_method)(struct Operation *op, const char *method, json_t *args, NovaError **err);
     /* Is there a request, queued or under way, that changes the instance? */
     bool (*has_request)(struct Host *host, const char *uuid);
     /* May be NULL; see operation_step(). */

@@ -376,6 +376,29 @@ disks_create(const struct Options *options, ImageCache *cache, const RequestCont
     return true;
 }
 
+/* -- another base */
+
+bool
+disks_rebase(const struct Options *options, ImageCache *cache, const RequestContext *ctx,
+             const char *uuid, const char *name, const char *image_id, NovaError **err)
+{
+    g_autofree char *path = disks_path(options, uuid, name);
+    g_autoptr(NovaError) failure = NULL;
+    g_auto(BaseImage) base = {0};
+
+    if (!check_uuid(uuid, err))
+        return false;
+    if (images_are_flat(options))
+        return true;
+    if (image_id && !image_cache_get_image(cache, ctx, image_id, &base, &failure)) {
+        if (!nova_error_is(failure, NOVA_ERROR_IMAGE_NOT_FOUND))
+            return nova_error_propagate(err, g_steal_pointer(&failure));
+        LOG_WARNING("The image %s is no longer available: the disk is flattened", image_id);
+    }
+    LOG_INFO("Rebasing disk image.");
+    return qemu_img_rebase(path, base.path, base.format, err);
+}
+
 /* -- formats, console log */
 
 static bool

@@ -38,6 +38,12 @@ bool disks_create(const struct Options *options, ImageCache *cache, const Reques
                   const char *uuid, const DiskPlan *plan, DisksMade *ret_made, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
 
+/* Makes the overlay stand on another image than it was made from, fetched if need be; on nothing when
+ * that image is gone or 'image_id' is NULL. A disk that is no overlay stays as it is. */
+bool disks_rebase(const struct Options *options, ImageCache *cache, const RequestContext *ctx,
+                  const char *uuid, const char *name, const char *image_id, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+
 /* The <driver type=> of a disk file. disk.info is the authority; a file that is not in it gets
  * what its kind has ("qcow2", "raw"), probed once when Nova would probe (flat disks), and the
  * answer is recorded. 'is_flat' says that it is raw whatever images_type is, as kernel, ramdisk

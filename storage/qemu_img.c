@@ -179,3 +179,14 @@ qemu_img_extract(const char *source, const char *target, const char *source_form
     return image_errors_unacceptable(err, source, "Unable to convert image to %s: %s",
                                      target_format, nova_error_message(failure));
 }
+
+bool
+qemu_img_rebase(const char *path, const char *base, const char *base_format, NovaError **err)
+{
+    const char *argv[] = {"qemu-img", "rebase", "-q", "-f", "qcow2", "-b", base ? base : "",
+                          base ? "-F" : path, base ? base_format : NULL, base ? path : NULL, NULL};
+    static const CommandLimits limits = {.timeout_s = CONVERT_TIMEOUT_S};
+    g_auto(CommandResult) result = {0};
+
+    return command_run(argv, &limits, &result, err);
+}

@@ -56,3 +56,8 @@ bool qemu_img_convert(const char *source, const char *target, const char *source
 bool qemu_img_extract(const char *source, const char *target, const char *source_format,
                       const char *target_format, bool compressed, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
+
+/* Makes a qcow2 stand on another base of this format without changing what it contains; NULL: on
+ * none. */
+bool qemu_img_rebase(const char *path, const char *base, const char *base_format, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;

@@ -9,6 +9,7 @@
 #include "agent/base/log.h"
 #include "agent/objects/network_request.h"
 #include "compute/ops/build_resume.h"
+#include "compute/ops/spawn.h"
 #include "compute/ops/steps.h"
 #include "compute/resource_tracker.h"
 #include "storage/config_drive.h"
@@ -98,27 +99,6 @@ security_groups(const json_t *args)
     return names;
 }
 
-/* request_spec.requested_resources → {port or group id: [provider uuid]}. */
-static json_t *
-provider_mapping(const json_t *args)
-{
-    const json_t *resources = json_path(json_object_get(args, "request_spec"), "nova_object.data",
-                                        "requested_resources", NULL);
-    json_t *mapping = json_object();
-    size_t i;
-    json_t *item;
-
-    json_array_foreach (resources, i, item) {
-        const json_t *data = json_object_get(item, "nova_object.data");
-        const char *requester = json_get_string(data, "requester_id", NULL);
-        json_t *providers = json_get_array(data, "provider_uuids");
-
-        if (requester && providers)
-            json_object_set(mapping, requester, providers);
-    }
-    return mapping;
-}
-
 static bool
 is_network_allocated(const Instance *instance)
 {
@@ -142,7 +122,7 @@ allocate_ports(Build *build, NovaError **err)
 {
     Operation *op = build->op;
     g_autoptr(GPtrArray) groups = security_groups(op->args);
-    json_auto_t *mapping = provider_mapping(op->args);
+    json_auto_t *mapping = step_provider_mapping(op->args);
     NeutronAllocation what = {
         .requested = build->networks,
         .security_groups = groups,
@@ -257,66 +237,19 @@ announce_spawning(Build *build, NovaError **err)
                                    EXPECT(BLOCK_DEVICE_MAPPING), err);
 }
 
-/* Ports whose wiring Neutron will report: those that are not up yet. */
-static EventWaiter *
-prepare_plug_events(Build *build)
-{
-    Operation *op = build->op;
-    const GPtrArray *vifs = build->plan->network->vifs;
-    g_autofree const char **ids = g_new0(const char *, vifs->len + 1);
-    unsigned n = 0;
-
-    for (guint i = 0; i < vifs->len; i++) {
-        const Vif *vif = vifs->pdata[i];
-
-        if (!vif->active && g_strcmp0(vif->vnic_type, "remote-managed") != 0)
-            ids[n++] = vif->id;
-    }
-    if (n == 0 || op->host->options->default_group.vif_plugging_timeout == 0)
-        return NULL;
-    return instance_events_prepare(op->host->events, op->instance->uuid, "network-vif-plugged", ids, n);
-}
-
-static bool
-make_config_drive(void *user, NovaError **err)
-{
-    Build *build = user;
-    Operation *op = build->op;
-    g_autofree char *path = disks_path(op->host->options, op->instance->uuid, "disk.config");
-    const char *groups[] = {"default", NULL};
-    ConfigDriveInput input = {
-        .instance = op->instance,
-        .network_info = build->plan->network->json,
-        .block_devices = build->plan->bdms,
-        .security_groups = groups,
-        .admin_pass = json_get_string(op->args, "admin_password", NULL),
-        .injected_files = json_object_get(op->args, "injected_files"),
-    };
-
-    if (!disk_map_find(build->plan->disk_map, "disk.config"))
-        return true;
-    LOG_INFO("Using config drive");
-    return config_drive_create(op->host->options, op->host->keystone, &input, path, err);
-}
-
 static bool
 spawn(Build *build, NovaError **err)
 {
-    Operation *op = build->op;
-    g_autoptr(EventWaiter) waiter = NULL;
-    gint64 started = g_get_monotonic_time();
-    StartGuest start = {.plan = build->plan, .before_start = make_config_drive, .user = build};
+    const json_t *args = build->op->args;
+    Spawn how = {
+        .op = build->op,
+        .plan = build->plan,
+        .admin_pass = json_get_string(args, "admin_password", NULL),
+        .injected_files = json_object_get(args, "injected_files"),
+    };
 
     build->has_files = true;
-    if (!step_create_disks(op->host, op->ctx, op->instance, build->plan, err))
-        return nova_error_prefix(err, "creating the disks");
-    waiter = prepare_plug_events(build);
-    start.waiter = waiter;
-    if (!step_start_guest(op->host, op->instance, &start, err))
-        return nova_error_prefix(err, "starting the guest");
-    LOG_INFO("Took %.2f seconds to spawn the instance on the hypervisor.",
-             (double)(g_get_monotonic_time() - started) / 1e6);
-    return true;
+    return spawn_guest(&how, err);
 }
 
 static bool
@@ -324,15 +257,9 @@ announce_active(Build *build, NovaError **err)
 {
     Operation *op = build->op;
     Instance *instance = op->instance;
-    g_autofree char *now = step_now();
 
     note_network_allocated(instance, false);
-    guest_config_note_defaults(op->host->guest_config, build->plan, instance);
-    step_set_power_state(instance, step_power_state(op->host, instance));
-    step_set_states(instance, VM_STATE_ACTIVE, TASK_STATE_NONE);
-    OBJECT_SET_STRING(instance, launched_at, now);
-    OBJECT_SET_STRING(instance, config_drive,
-                      disk_map_find(build->plan->disk_map, "disk.config") ? "True" : "");
+    spawn_note(op, build->plan);
     return conductor_save_instance(op->host->conductor, op->ctx, instance, EXPECT(SPAWNING), err);
 }
 

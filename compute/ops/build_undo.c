@@ -4,6 +4,7 @@
 
 #include "agent/base/json.h"
 #include "agent/base/log.h"
+#include "compute/ops/spawn.h"
 #include "compute/ops/steps.h"
 #include "compute/resource_tracker.h"
 
@@ -49,16 +50,6 @@ undo_allocation(Build *build)
                                       &error))
         LOG_ERROR("Failed to delete the allocations of %s: %s", op->instance->uuid,
                   nova_error_details(error));
-}
-
-static void
-leave_host(Instance *instance)
-{
-    OBJECT_SET_STRING(instance, host, NULL);
-    OBJECT_SET_STRING(instance, node, NULL);
-    OBJECT_SET_STRING(instance, launched_on, NULL);
-    OBJECT_SET_STRING(instance, availability_zone, NULL);
-    OBJECT_SET(instance, compute_id, ((NullableInt){true, 0}));
 }
 
 void
@@ -132,7 +123,7 @@ end_in_error(Build *build, NovaError *error, NovaError **err)
 {
     Operation *op = build->op;
 
-    leave_host(op->instance);
+    spawn_leave_host(op->instance);
     step_set_states(op->instance, VM_STATE_ERROR, TASK_STATE_NONE);
     step_set_power_state(op->instance, POWER_STATE_NOSTATE);
     save_or_log(build);
@@ -193,7 +184,7 @@ reschedule(Build *build, NovaError *error, NovaError **err)
     g_autoptr(NovaError) failure = NULL;
 
     LOG_ERROR("Build of instance %s was re-scheduled: %s", op->instance->uuid, nova_error_details(error));
-    leave_host(op->instance);
+    spawn_leave_host(op->instance);
     OBJECT_SET(op->instance, task_state, TASK_STATE_SCHEDULING);
     save_or_log(build);
     undo_allocation(build);

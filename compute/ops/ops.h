@@ -31,6 +31,12 @@ bool op_get_diagnostics(Operation *op, NovaError **err);
 bool op_get_instance_diagnostics(Operation *op, NovaError **err);
 bool op_trigger_crash_dump(Operation *op, NovaError **err);
 
+/* rebuild.c, shelve.c, unshelve.c */
+bool op_rebuild_instance(Operation *op, NovaError **err);
+bool op_shelve_instance(Operation *op, NovaError **err);
+bool op_shelve_offload_instance(Operation *op, NovaError **err);
+bool op_unshelve_instance(Operation *op, NovaError **err);
+
 /* events.c */
 bool op_external_instance_event(Operation *op, NovaError **err);
 

@@ -7,6 +7,7 @@
 
 #include "agent/base/json.h"
 #include "agent/base/log.h"
+#include "compute/ops/shelve.h"
 #include "compute/ops/steps.h"
 #include "compute/resource_tracker.h"
 
@@ -46,6 +47,7 @@ op_start_instance(Operation *op, NovaError **err)
         return false;
     step_set_power_state(instance, step_power_state(op->host, instance));
     step_set_states(instance, VM_STATE_ACTIVE, TASK_STATE_NONE);
+    shelve_forget(op, NULL); /* an unshelve that was not offloaded is a start */
     return conductor_save_instance(op->host->conductor, op->ctx, instance, EXPECT(POWERING_ON), err);
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "agent/base/json.h"
 #include "agent/base/log.h"
 #include "network/vif_plug.h"
 #include "storage/disks.h"
@@ -110,8 +111,10 @@ step_refuse_volumes(const GPtrArray *bdms, NovaError **err)
 }
 
 GuestPlan *
-step_plan_guest(Host *host, const RequestContext *ctx, Instance *instance, NovaError **err)
+step_plan_guest_of(Host *host, const RequestContext *ctx, Instance *instance, ImageMeta *image,
+                   NovaError **err)
 {
+    g_autoptr(ImageMeta) owned = image;
     g_autoptr(NetworkInfo) network = NULL;
     g_autoptr(GPtrArray) bdms = NULL;
 
@@ -121,8 +124,34 @@ step_plan_guest(Host *host, const RequestContext *ctx, Instance *instance, NovaE
     bdms = network ? conductor_bdms_by_instance(host->conductor, ctx, instance->uuid, err) : NULL;
     if (!bdms || !step_refuse_volumes(bdms, err))
         return NULL;
-    return guest_plan_new(host->guest_config, instance, NULL, g_steal_pointer(&network),
-                          g_steal_pointer(&bdms), err);
+    return guest_plan_new(host->guest_config, instance, g_steal_pointer(&owned),
+                          g_steal_pointer(&network), g_steal_pointer(&bdms), err);
+}
+
+GuestPlan *
+step_plan_guest(Host *host, const RequestContext *ctx, Instance *instance, NovaError **err)
+{
+    return step_plan_guest_of(host, ctx, instance, NULL, err);
+}
+
+json_t *
+step_provider_mapping(const json_t *args)
+{
+    const json_t *resources = json_path(json_object_get(args, "request_spec"), "nova_object.data",
+                                        "requested_resources", NULL);
+    json_t *mapping = json_object();
+    size_t i;
+    json_t *item;
+
+    json_array_foreach (resources, i, item) {
+        const json_t *data = json_object_get(item, "nova_object.data");
+        const char *requester = json_get_string(data, "requester_id", NULL);
+        json_t *providers = json_get_array(data, "provider_uuids");
+
+        if (requester && providers)
+            json_object_set(mapping, requester, providers);
+    }
+    return mapping;
 }
 
 bool
@@ -163,6 +192,8 @@ run_guest(Host *host, Guest *guest, const StartGuest *start, NovaError **err)
 {
     if (start->before_start && !start->before_start(start->user, err))
         return false;
+    if (start->stays_off)
+        return true;
     if (!guest_start(guest, start->waiter != NULL, err))
         return false;
     if (!start->waiter)

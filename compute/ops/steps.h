@@ -14,6 +14,14 @@ NetworkInfo *step_cached_network(const Instance *instance, NovaError **err)
 GuestPlan *step_plan_guest(Host *host, const RequestContext *ctx, Instance *instance,
                            NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
+/* The same from another image, which is owned then; NULL: the record's. */
+GuestPlan *step_plan_guest_of(Host *host, const RequestContext *ctx, Instance *instance,
+                              ImageMeta *image, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+
+/* request_spec.requested_resources of a message → {port or group id: [provider uuid]}. New
+ * reference. */
+json_t *step_provider_mapping(const json_t *args);
+
 /* Makes the missing disk files; what this call made is gone again on failure. */
 bool step_create_disks(Host *host, const RequestContext *ctx, const Instance *instance,
                        const GuestPlan *plan, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
@@ -27,6 +35,7 @@ typedef struct StartGuest {
     /* Between definition and start; may be NULL. */
     bool (*before_start)(void *user, NovaError **err);
     void *user;
+    bool stays_off; /* defined, its ports plugged, but not started */
 } StartGuest;
 bool step_start_guest(Host *host, Instance *instance, const StartGuest *start, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define LOG_NAME "kilonova.compute.spawn"
+#include "compute/ops/spawn.h"
+
+#include <string.h>
+
+#include "agent/base/json.h"
+#include "agent/base/log.h"
+#include "compute/ops/steps.h"
+#include "storage/config_drive.h"
+#include "storage/disks.h"
+
+/* Ports whose wiring Neutron will report: those that are not up yet. */
+static EventWaiter *
+prepare_plug_events(const Spawn *spawn)
+{
+    Operation *op = spawn->op;
+    const GPtrArray *vifs = spawn->plan->network->vifs;
+    g_autofree const char **ids = g_new0(const char *, vifs->len + 1);
+    unsigned n = 0;
+
+    for (guint i = 0; i < vifs->len; i++) {
+        const Vif *vif = vifs->pdata[i];
+
+        if (!vif->active && g_strcmp0(vif->vnic_type, "remote-managed") != 0)
+            ids[n++] = vif->id;
+    }
+    if (n == 0 || op->host->options->default_group.vif_plugging_timeout == 0)
+        return NULL;
+    return instance_events_prepare(op->host->events, op->instance->uuid, "network-vif-plugged", ids, n);
+}
+
+static bool
+make_config_drive(void *user, NovaError **err)
+{
+    const Spawn *spawn = user;
+    Operation *op = spawn->op;
+    g_autofree char *path = disks_path(op->host->options, op->instance->uuid, "disk.config");
+    const char *groups[] = {"default", NULL};
+    ConfigDriveInput input = {
+        .instance = op->instance,
+        .network_info = spawn->plan->network->json,
+        .block_devices = spawn->plan->bdms,
+        .security_groups = groups,
+        .admin_pass = spawn->admin_pass,
+        .injected_files = spawn->injected_files,
+    };
+
+    if (!disk_map_find(spawn->plan->disk_map, "disk.config"))
+        return true;
+    LOG_INFO("Using config drive");
+    return config_drive_create(op->host->options, op->host->keystone, &input, path, err);
+}
+
+bool
+spawn_guest(const Spawn *spawn, NovaError **err)
+{
+    Operation *op = spawn->op;
+    g_autoptr(EventWaiter) waiter = NULL;
+    gint64 started = g_get_monotonic_time();
+    StartGuest start = {
+        .plan = spawn->plan, .before_start = make_config_drive, .user = (void *)spawn};
+
+    if (!step_create_disks(op->host, op->ctx, op->instance, spawn->plan, err))
+        return nova_error_prefix(err, "creating the disks");
+    if (spawn->after_disks && !spawn->after_disks(spawn->user, err))
+        return false;
+    waiter = prepare_plug_events(spawn);
+    start.waiter = waiter;
+    if (!step_start_guest(op->host, op->instance, &start, err))
+        return nova_error_prefix(err, "starting the guest");
+    LOG_INFO("Took %.2f seconds to spawn the instance on the hypervisor.",
+             (double)(g_get_monotonic_time() - started) / 1e6);
+    return true;
+}
+
+void
+spawn_note(Operation *op, const GuestPlan *plan)
+{
+    Instance *instance = op->instance;
+    g_autofree char *now = step_now();
+
+    guest_config_note_defaults(op->host->guest_config, plan, instance);
+    step_set_power_state(instance, step_power_state(op->host, instance));
+    step_set_states(instance, VM_STATE_ACTIVE, TASK_STATE_NONE);
+    OBJECT_SET_STRING(instance, launched_at, now);
+    if (disk_map_find(plan->disk_map, "disk.config"))
+        OBJECT_SET_STRING(instance, config_drive, "True");
+}
+
+void
+spawn_leave_host(Instance *instance)
+{
+    OBJECT_SET_STRING(instance, host, NULL);
+    OBJECT_SET_STRING(instance, node, NULL);
+    OBJECT_SET_STRING(instance, launched_on, NULL);
+    OBJECT_SET_STRING(instance, availability_zone, NULL);
+    OBJECT_SET(instance, compute_id, ((NullableInt){true, 0}));
+}
