@@ -76,6 +76,17 @@ bool neutron_bind_ports_to_host(Neutron *neutron, const RequestContext *ctx,
                                 json_t *provider_mapping, bool live_migration, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
 
+/* migrate_instance_start(): bindings of the ports for the host that the server moves to become the
+ * active ones; ports without such a binding are none of this. PortBindingActivationFailed. */
+bool neutron_migrate_instance_start(Neutron *neutron, const RequestContext *ctx,
+                                    const Instance *instance, const char *dest_host, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+
+/* setup_networks_on_host(teardown=True): the ports forget that they were moving; bindings for
+ * 'host' go when the server is at another one. NULL: no binding goes. */
+bool neutron_teardown_on_host(Neutron *neutron, const RequestContext *ctx, const Instance *instance,
+                              const char *host, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+
 /* Clears binding and, when 'detach', the owner of ports (of char *). Logs what fails. */
 void neutron_unbind_ports(Neutron *neutron, const RequestContext *ctx, const GPtrArray *port_ids,
                           bool detach);

@@ -84,6 +84,12 @@ images_are_flat(const Options *options)
     return g_str_equal(type, "raw") || g_str_equal(type, "flat");
 }
 
+bool
+disks_are_overlays(const struct Options *options)
+{
+    return !images_are_flat(options);
+}
+
 static bool
 exists(const char *path)
 {

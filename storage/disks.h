@@ -22,6 +22,9 @@ struct Options;
 /* At start: an images_type that is not there (lvm, rbd, ploop) is NotImplementedError. */
 bool disks_check_options(const struct Options *options, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
+/* Disks are qcow2 over a base (images_type), not raw copies. */
+bool disks_are_overlays(const struct Options *options);
+
 /* "<instances_path>/<uuid>" and "<instances_path>/<uuid>/<name>"; caller frees. */
 char *disks_instance_path(const struct Options *options, const char *uuid);
 char *disks_path(const struct Options *options, const char *uuid, const char *name);
