@@ -21,6 +21,7 @@
 #include "compute/init_host.h"
 #include "compute/power_sync.h"
 #include "compute/resource_tracker.h"
+#include "compute/tasks/tasks.h"
 
 /* How long the last messages may take to leave when the process ends. */
 #define LINGER_MS 300
@@ -345,6 +346,7 @@ fill_host(Agent *agent)
     host->events = instance_events_new();
     host->tracker = resource_tracker_new(options, host->conductor, host->placement, host->hypervisor);
     host->guest_config = guest_config_new(host->hypervisor, options);
+    host->tasks = task_memory_new();
     host->queue_work = dispatcher_queue_work;
     host->queue_method = dispatcher_queue_method;
     host->call_method = dispatcher_call_method;
@@ -456,6 +458,7 @@ agent_log_state(Agent *agent)
 static void
 host_clear(Host *host)
 {
+    task_memory_free(host->tasks);
     guest_config_free(host->guest_config);
     resource_tracker_free(host->tracker);
     instance_events_free(host->events);

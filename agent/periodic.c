@@ -3,62 +3,45 @@
 #include "agent/periodic.h"
 
 #include <pthread.h>
+#include <stddef.h>
 
 #include "agent/base/log.h"
-#include "compute/resource_tracker.h"
+#include "compute/tasks/tasks.h"
 
 /* What an interval of 0 means (oslo.service's DEFAULT_INTERVAL). */
 #define DEFAULT_INTERVAL_S 60
+#define NEVER_US (G_MAXINT64 / 4)
 
-static void
-update_available_resource(Host *host, const RequestContext *ctx)
-{
-    g_autoptr(NovaError) error = NULL;
+/* clang-format off */
+#define OPTION(member) offsetof(Options, member)
+#define DEFAULT(member) offsetof(Options, default_group.member)
+#define NONE ((size_t)-1)
 
-    if (!resource_tracker_update(host->tracker, ctx, &error))
-        LOG_ERROR("Error updating resources for node %s: %s", host->node, nova_error_details(error));
-}
-
-static void
-sync_scheduler_instance_info(Host *host, const RequestContext *ctx)
-{
-    g_autoptr(NovaError) error = NULL;
-    g_autoptr(GPtrArray) instances = NULL;
-    json_auto_t *uuids = json_array();
-
-    if (!host->options->filter_scheduler.track_instance_changes)
-        return;
-    instances = conductor_instances_by_host(host->conductor, ctx, host->name, NULL, &error);
-    if (!instances) {
-        LOG_ERROR("Failed to list the host's instances: %s", nova_error_details(error));
-        return;
-    }
-    for (guint i = 0; i < instances->len; i++)
-        json_array_append_new(uuids, json_string(((const Instance *)instances->pdata[i])->uuid));
-    conductor_scheduler_sync(host->conductor, ctx, host->name, uuids);
-}
-
-/* Seconds; 0: the default, less: never. */
-static int64_t
-update_resources_interval(const Options *options)
-{
-    return options->default_group.update_resources_interval;
-}
-
-static int64_t
-scheduler_instance_sync_interval(const Options *options)
-{
-    return options->default_group.scheduler_instance_sync_interval;
-}
-
+/* reboot_timeout is not here: libvirt's driver does nothing about it in Nova. */
 static const struct {
     const char *name;
-    int64_t (*interval)(const Options *options);
-    void (*run)(Host *host, const RequestContext *ctx);
+    size_t interval; /* option: seconds; 0: every minute, less: never. NONE: every minute */
+    size_t needs;    /* option that must be above 0 for the task to do anything. NONE: always */
+    bool at_once;    /* the first run does not wait for the interval */
+    void (*run)(Host *host, RequestContext *ctx);
 } tasks[] = {
-    {"update_available_resource", update_resources_interval, update_available_resource},
-    {"_sync_scheduler_instance_info", scheduler_instance_sync_interval, sync_scheduler_instance_info},
+    {"update_available_resource",             DEFAULT(update_resources_interval),              NONE,                               false, task_update_available_resource},
+    {"_sync_power_states",                    DEFAULT(sync_power_state_interval),              NONE,                               true,  task_sync_power_states},
+    {"_sync_scheduler_instance_info",         DEFAULT(scheduler_instance_sync_interval),       NONE,                               false, task_sync_scheduler_instance_info},
+    {"_heal_instance_info_cache",             DEFAULT(heal_instance_info_cache_interval),      NONE,                               false, task_heal_instance_info_cache},
+    {"_check_instance_build_time",            NONE,                                            DEFAULT(instance_build_timeout),    false, task_check_instance_build_time},
+    {"_poll_rescued_instances",               NONE,                                            DEFAULT(rescue_timeout),            false, task_poll_rescued_instances},
+    {"_poll_unconfirmed_resizes",             NONE,                                            DEFAULT(resize_confirm_window),     false, task_poll_unconfirmed_resizes},
+    {"_poll_shelved_instances",               DEFAULT(shelved_poll_interval),                  DEFAULT(shelved_offload_time),      false, task_poll_shelved_instances},
+    {"_instance_usage_audit",                 NONE,                                            NONE,                               false, task_instance_usage_audit},
+    {"_reclaim_queued_deletes",               NONE,                                            DEFAULT(reclaim_instance_interval), false, task_reclaim_queued_deletes},
+    {"_cleanup_running_deleted_instances",    DEFAULT(running_deleted_instance_poll_interval), NONE,                               true,  task_cleanup_running_deleted_instances},
+    {"_run_pending_deletes",                  DEFAULT(instance_delete_interval),               NONE,                               false, task_run_pending_deletes},
+    {"_cleanup_incomplete_migrations",        DEFAULT(instance_delete_interval),               NONE,                               false, task_cleanup_incomplete_migrations},
+    {"_cleanup_expired_console_auth_tokens",  DEFAULT(instance_delete_interval),               NONE,                               false, task_cleanup_expired_console_auth_tokens},
+    {"_run_image_cache_manager_pass",         OPTION(image_cache.manager_interval),            NONE,                               false,  task_run_image_cache_manager_pass},
 };
+/* clang-format on */
 #define N_TASKS G_N_ELEMENTS(tasks)
 
 typedef struct TaskRun {
@@ -112,14 +95,27 @@ claim_run(Periodic *periodic, size_t i)
     return free_to_run;
 }
 
+static int64_t
+option_value(const Options *options, size_t option)
+{
+    return *(const int64_t *)((const char *)options + option);
+}
+
 static gint64
 interval_us(const Periodic *periodic, size_t i)
 {
-    int64_t seconds = tasks[i].interval(periodic->host->options);
+    const Options *options = periodic->host->options;
+    int64_t seconds = tasks[i].interval == NONE ? 0 : option_value(options, tasks[i].interval);
 
     if (seconds < 0)
-        return G_MAXINT64 / 4;
+        return NEVER_US;
     return (seconds ? seconds : DEFAULT_INTERVAL_S) * G_USEC_PER_SEC;
+}
+
+static bool
+is_wanted(const Periodic *periodic, size_t i)
+{
+    return tasks[i].needs == NONE || option_value(periodic->host->options, tasks[i].needs) > 0;
 }
 
 /* Starts what is due; returns when the next is. */
@@ -131,7 +127,7 @@ run_due(Periodic *periodic, gint64 now)
     for (size_t i = 0; i < N_TASKS; i++) {
         if (periodic->due[i] <= now) {
             periodic->due[i] = now + interval_us(periodic, i);
-            if (claim_run(periodic, i))
+            if (is_wanted(periodic, i) && claim_run(periodic, i))
                 dispatcher_queue(periodic->dispatcher, NULL, run_task, task_ended, &periodic->runs[i]);
         }
         next = MIN(next, periodic->due[i]);
@@ -159,6 +155,19 @@ periodic_main(void *user)
     return NULL;
 }
 
+/* Hosts that start together do not ask together: periodic_fuzzy_delay. */
+static gint64
+first_due(const Periodic *periodic, size_t i, gint64 now)
+{
+    int64_t fuzzy_s = periodic->host->options->default_group.periodic_fuzzy_delay;
+    gint64 delay = fuzzy_s > 0 ? g_random_int_range(0, (gint32)MIN(fuzzy_s, 86400)) * G_USEC_PER_SEC : 0;
+    gint64 interval = interval_us(periodic, i);
+
+    if (interval == NEVER_US || !periodic->host->options->default_group.periodic_enable)
+        return now + NEVER_US;
+    return now + delay + (tasks[i].at_once ? 0 : interval);
+}
+
 Periodic *
 periodic_start(Host *host, Dispatcher *dispatcher)
 {
@@ -170,7 +179,7 @@ periodic_start(Host *host, Dispatcher *dispatcher)
     g_cond_init(&periodic->wake);
     for (size_t i = 0; i < N_TASKS; i++) {
         periodic->runs[i] = (TaskRun){periodic, i};
-        periodic->due[i] = g_get_monotonic_time() + interval_us(periodic, i);
+        periodic->due[i] = first_due(periodic, i, g_get_monotonic_time());
     }
     pthread_create(&periodic->thread, NULL, periodic_main, periodic);
     return periodic;

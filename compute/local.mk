@@ -99,3 +99,11 @@ libkilonova_a_SOURCES += compute/ops/spawn.c compute/ops/spawn.h compute/ops/reb
 libkilonova_a_SOURCES += compute/ops/snapshot.c compute/ops/snapshot.h compute/ops/snapshot_take.c
 unit_tests += tests/unit/test_snapshot
 unit_tests += tests/unit/test_diagnostics tests/unit/test_guest
+
+# What is done from time to time.
+libkilonova_a_SOURCES += \
+	compute/tasks/deletions.c compute/tasks/power.c compute/tasks/report.c compute/tasks/tasks.h \
+	compute/tasks/timeouts.c compute/tasks/upkeep.c
+fake_rpc = tests/fakes/fake_rpc.c tests/fakes/fake_rpc.h
+unit_tests += tests/unit/test_tasks
+tests_unit_test_tasks_SOURCES = tests/unit/test_tasks.c $(fake_rpc)

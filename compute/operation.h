@@ -25,6 +25,7 @@ struct ResourceTracker;
 struct GuestConfig;
 struct Journal;
 struct Operation;
+struct TaskMemory;
 
 /* What the operations of a process share. Immutable once the lanes open; each member says itself
  * which threads may use it. */
@@ -44,6 +45,7 @@ typedef struct Host {
     Hypervisor *hypervisor;
     InstanceEvents *events;
     struct ResourceTracker *tracker;
+    struct TaskMemory *tasks;         /* what periodic tasks remember (compute/tasks/tasks.h) */
     struct GuestConfig *guest_config; /* what domain XML is made from besides the instance */
 
     /* Runs work(host, ctx, instance) later in the DEFAULT lane, after the jobs of that instance

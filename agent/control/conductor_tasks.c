@@ -19,20 +19,10 @@ conductor_action_start(Conductor *conductor, const RequestContext *ctx, const ch
     return result != NULL;
 }
 
-/* Seconds since 1970 of "2026-01-02T03:04:05Z"; 0 for none. */
-static gint64
-seconds_of(const char *text)
-{
-    g_autoptr(GTimeZone) utc = g_time_zone_new_utc();
-    g_autoptr(GDateTime) time = text ? g_date_time_new_from_iso8601(text, utc) : NULL;
-
-    return time ? g_date_time_to_unix(time) : 0;
-}
-
 static bool
 is_up(const Service *service, int64_t down_time_s)
 {
-    gint64 seen = seconds_of(service->last_seen_up ? service->last_seen_up : service->created_at);
+    gint64 seen = object_time_seconds(service->last_seen_up ? service->last_seen_up : service->created_at);
 
     return !service->forced_down && ABS(g_get_real_time() / G_USEC_PER_SEC - seen) <= down_time_s;
 }

@@ -652,3 +652,12 @@ object_time_text(gint64 unix_seconds)
 
     return g_date_time_format(time, "%Y-%m-%dT%H:%M:%SZ");
 }
+
+gint64
+object_time_seconds(const char *text)
+{
+    g_autoptr(GTimeZone) utc = g_time_zone_new_utc();
+    g_autoptr(GDateTime) time = text ? g_date_time_new_from_iso8601(text, utc) : NULL;
+
+    return time ? g_date_time_to_unix(time) : 0;
+}

@@ -135,3 +135,5 @@ GPtrArray *object_list_from_json(const ObjectType *type, const json_t *primitive
 
 /* "2026-01-02T03:04:05Z"; caller frees. */
 char *object_time_text(gint64 unix_seconds);
+/* Seconds since 1970 of such a text, or of Python's isoformat() without a zone; 0 for none. */
+gint64 object_time_seconds(const char *text);
