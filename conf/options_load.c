@@ -14,6 +14,7 @@
 struct OptionsStorage {
     GPtrArray *files;   /* of char * */
     GPtrArray *entries; /* of ConfEntry *: every occurrence, in order of precedence */
+    GPtrArray *retired; /* of char *: texts that a reload replaced; somebody may still be reading them */
     GHashTable *index;  /* "group.name" (lower case group, '_' for '-') → GPtrArray of ConfEntry *, borrowed */
 };
 
@@ -50,6 +51,7 @@ storage_new(void)
 
     storage->files = g_ptr_array_new_with_free_func(g_free);
     storage->entries = g_ptr_array_new_with_free_func(conf_entry_free);
+    storage->retired = g_ptr_array_new_with_free_func(g_free);
     storage->index = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_array);
     return storage;
 }
@@ -62,6 +64,7 @@ storage_free(struct OptionsStorage *storage)
     g_hash_table_unref(storage->index);
     g_ptr_array_unref(storage->entries);
     g_ptr_array_unref(storage->files);
+    g_ptr_array_unref(storage->retired);
     g_free(storage);
 }
 
@@ -561,6 +564,26 @@ warn_unknown(const struct OptionsStorage *storage, GPtrArray *warnings)
                                                   n, names->str, n > 40 ? ", ..." : ""));
 }
 
+/* Somebody who sets these expects something that does not happen. */
+static void
+warn_later(const struct OptionsStorage *storage, GPtrArray *warnings)
+{
+    g_autoptr(GString) names = g_string_new(NULL);
+    size_t n;
+    const OptionRow *rows = options_table(&n);
+
+    for (size_t i = 0; i < n; i++) {
+        const GPtrArray *found = rows[i].flags & OPTION_LATER ? row_occurrences(storage, &rows[i], NULL) : NULL;
+        const ConfEntry *entry = found ? found->pdata[found->len - 1] : NULL;
+
+        if (entry && g_strcmp0(entry->value, rows[i].def) != 0)
+            g_string_append_printf(names, "%s%s.%s", names->len ? ", " : "", rows[i].group, rows[i].name);
+    }
+    if (names->len)
+        g_ptr_array_add(warnings, g_strdup_printf("Options of features that are not in this release have no "
+                                                  "effect: %s", names->str));
+}
+
 bool
 options_load(const OptionsArguments *arguments, Options **ret_options, GPtrArray *warnings,
              char **ret_error)
@@ -579,6 +602,7 @@ options_load(const OptionsArguments *arguments, Options **ret_options, GPtrArray
             return false;
     load_physnets(options, storage);
     warn_unknown(storage, warnings);
+    warn_later(storage, warnings);
     *ret_options = g_steal_pointer(&options);
     return true;
 }
@@ -605,6 +629,21 @@ options_free(Options *options)
     g_free(options);
 }
 
+static void
+take_over(Options *options, Options *fresh, const OptionRow *row)
+{
+    void *slot = (char *)options + row->offset, *new = (char *)fresh + row->offset;
+
+    if (row->kind == OPTION_BOOL) {
+        *(bool *)slot = *(bool *)new;
+    } else if (row->kind == OPTION_INT) {
+        *(int64_t *)slot = *(int64_t *)new;
+    } else if (row->kind == OPTION_STRING) {
+        g_ptr_array_add(options->storage->retired, *(char **)slot);
+        *(char **)slot = g_steal_pointer((char **)new);
+    }
+}
+
 bool
 options_reload_mutable(Options *options, const OptionsArguments *arguments, GPtrArray *warnings,
                        char **ret_error)
@@ -616,17 +655,13 @@ options_reload_mutable(Options *options, const OptionsArguments *arguments, GPtr
     if (!options_load(arguments, &fresh, warnings, ret_error))
         return false;
     for (size_t i = 0; i < n; i++) {
-        void *slot = (char *)options + rows[i].offset;
-
         if (option_value_is_same(options, fresh, &rows[i]))
             continue;
         if (!(rows[i].flags & OPTION_MUTABLE))
             g_ptr_array_add(warnings, g_strdup_printf("Ignoring change to immutable option %s.%s",
                                                       rows[i].group, rows[i].name));
-        else if (rows[i].kind == OPTION_BOOL)
-            *(bool *)slot = *(bool *)(void *)((char *)fresh + rows[i].offset);
-        else if (rows[i].kind == OPTION_INT)
-            *(int64_t *)slot = *(int64_t *)(void *)((char *)fresh + rows[i].offset);
+        else
+            take_over(options, fresh, &rows[i]);
     }
     return true;
 }
@@ -664,9 +699,10 @@ options_print_sample(FILE *out)
         if (strcmp(group, row->group) != 0)
             fprintf(out, "\n[%s]\n", row->group);
         group = row->group;
-        fprintf(out, "\n# %s\n# %s%s%s\n", row->help, allowed,
+        fprintf(out, "\n# %s\n# %s%s%s%s\n", row->help, allowed,
                 row->flags & OPTION_MUTABLE ? "; HUP changes it" : "",
-                row->flags & OPTION_REMOVAL ? "; deprecated" : "");
+                row->flags & OPTION_REMOVAL ? "; deprecated" : "",
+                row->flags & OPTION_LATER ? "; no effect in this release" : "");
         fprintf(out, "#%s = %s\n", row->name,
                 !row->def ? "<unset>" : *row->def == '@' ? "<asked of the host>" : row->def);
     }

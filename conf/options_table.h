@@ -23,6 +23,8 @@ typedef enum OptionKind {
 enum {
     OPTION_MUTABLE = 1 << 0, /* HUP changes it */
     OPTION_REMOVAL = 1 << 1, /* deprecated for removal in Nova */
+    OPTION_LATER = 1 << 2,   /* of a feature that is not in this release: setting it is a warning.
+                              * tests/lint complains once the code reads it */
 };
 
 typedef struct OptionRange {

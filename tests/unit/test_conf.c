@@ -281,6 +281,27 @@ unknown_options_are_one_warning(void **state)
 }
 
 static void
+options_of_later_features_are_one_warning(void **state)
+{
+    Loaded *loaded = *state;
+    const OptionRow *later = NULL;
+    size_t n;
+    const OptionRow *rows = options_table(&n);
+    g_autofree char *text = NULL;
+
+    for (size_t i = 0; i < n && !later; i++)
+        if (rows[i].flags & OPTION_LATER && rows[i].kind == OPTION_STRING && !rows[i].choices)
+            later = &rows[i];
+    if (!later)
+        skip();
+    text = g_strdup_printf("[%s]\n%s = something\n", later->group, later->name);
+    load_text(loaded, text);
+    assert_int_equal(loaded->warnings->len, 1);
+    assert_warned(loaded, "Options of features that are not in this release have no effect: ");
+    assert_warned(loaded, later->name);
+}
+
+static void
 an_auth_section_is_read_instead_of_the_own_group(void **state)
 {
     const Options *options = load_text(*state, "[placement]\nauth_section = shared\nusername = unused\n"
@@ -424,16 +445,31 @@ only_mutable_options_change_on_reload(void **state)
     Loaded *loaded = *state;
     g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
 
-    load_text(loaded, "[DEFAULT]\ndebug = false\nhost = a\n[libvirt]\n"
-                      "live_migration_completion_timeout = 1\n");
-    g_free(write_file(loaded->folder, "nova.conf", "[DEFAULT]\ndebug = true\nhost = b\n[libvirt]\n"
-                                                   "live_migration_completion_timeout = 2\n"));
+    load_text(loaded, "[DEFAULT]\ndebug = false\nhost = a\n[compute]\n"
+                      "resource_provider_association_refresh = 1\n");
+    g_free(write_file(loaded->folder, "nova.conf", "[DEFAULT]\ndebug = true\nhost = b\n[compute]\n"
+                                                   "resource_provider_association_refresh = 2\n"));
     assert_true(options_reload_mutable(loaded->options, &loaded->arguments, warnings, &loaded->error));
     assert_true(loaded->options->default_group.debug);
-    assert_int_equal(loaded->options->libvirt.live_migration_completion_timeout, 2);
+    assert_int_equal(loaded->options->compute.resource_provider_association_refresh, 2);
     assert_string_equal(loaded->options->default_group.host, "a");
     assert_int_equal(warnings->len, 1);
     assert_string_equal(warnings->pdata[0], "Ignoring change to immutable option DEFAULT.host");
+}
+
+static void
+a_text_changes_on_reload_and_the_old_one_can_still_be_read(void **state)
+{
+    Loaded *loaded = *state;
+    const char *before;
+
+    load_text(loaded, "[libvirt]\nlive_migration_timeout_action = abort\n");
+    before = loaded->options->libvirt.live_migration_timeout_action;
+    g_free(write_file(loaded->folder, "nova.conf", "[libvirt]\nlive_migration_timeout_action = force_complete\n"));
+    assert_true(options_reload_mutable(loaded->options, &loaded->arguments, loaded->warnings,
+                                       &loaded->error));
+    assert_string_equal(loaded->options->libvirt.live_migration_timeout_action, "force_complete");
+    assert_string_equal(before, "abort");
 }
 
 static void
@@ -466,6 +502,7 @@ main(void)
         LOAD_TEST(references_in_a_circle_end),
         LOAD_TEST(older_names_are_read_with_a_warning),
         LOAD_TEST(unknown_options_are_one_warning),
+        LOAD_TEST(options_of_later_features_are_one_warning),
         LOAD_TEST(an_auth_section_is_read_instead_of_the_own_group),
         LOAD_TEST(types_are_read_as_python_reads_them),
         LOAD_TEST(a_word_is_no_number),
@@ -479,6 +516,7 @@ main(void)
         LOAD_TEST(every_option_has_help_and_a_name_of_its_own),
         LOAD_TEST(the_sample_is_read_back_as_the_defaults),
         LOAD_TEST(only_mutable_options_change_on_reload),
+        LOAD_TEST(a_text_changes_on_reload_and_the_old_one_can_still_be_read),
         LOAD_TEST(a_reload_with_an_error_changes_nothing),
     };
 
