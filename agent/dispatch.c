@@ -223,7 +223,8 @@ finish_event(Operation *op, const char *event, const NovaError *error)
 static void
 log_failure(const Method *method, const NovaError *error)
 {
-    LogLevel level = method->flags & EXPECTED ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR;
+    bool is_callers = nova_error_code(error) < 500 || nova_error_is(error, NOVA_ERROR_NOT_IMPLEMENTED_ERROR);
+    LogLevel level = method->flags & EXPECTED && is_callers ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR;
 
     LOG_AT(level, "Exception during message handling: %s: %s: %s", method->name,
            nova_error_class(error), nova_error_details(error));
@@ -284,7 +285,8 @@ carry_out(const Method *method, Operation *op, ResumeVerdict verdict, NovaError 
     if (method->flags & REVERT_TASK)
         revert_task(op, error);
     log_failure(method, error);
-    notifier_exception(op->host->notifier, op->ctx, method->name, op->args, error);
+    if (!(method->flags & UNTOLD))
+        notifier_exception(op->host->notifier, op->ctx, method->name, op->args, error);
     return nova_error_propagate(err, error);
 }
 

@@ -24,12 +24,13 @@ typedef enum MethodFlags {
     FAULT = 1 << 2,          /* wrap_instance_fault */
     REVERT_TASK = 1 << 3,    /* reverts_task_state */
     FAIL_MIGRATION = 1 << 4, /* errors_out_migration */
-    EXPECTED = 1 << 5,       /* expected_exceptions: a failure is no line of ours at ERROR */
+    EXPECTED = 1 << 5,       /* expected_exceptions: a caller's mistake is no line of ours at ERROR */
     /* Kept in the journal: when the process is killed in the middle of it, the next one carries it out
      * again, with op->is_resumed. The handler must bear that: at any line, with whatever it had done. */
     DURABLE = 1 << 6,
     /* ... but not when the task of the request is no longer set: then it was over. */
     WHILE_TASK = 1 << 7,
+    UNTOLD = 1 << 8,         /* no wrap_exception: nobody is notified of a failure */
 } MethodFlags;
 
 typedef struct Method {

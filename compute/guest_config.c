@@ -22,6 +22,7 @@ struct GuestConfig {
     const Options *options;
     char *arch;       /* immutable, as machine_id */
     char *machine_id; /* NULL: none */
+    SerialPorts *serial_ports;
     pthread_mutex_t lock;
     HostFacts facts;  /* guarded by lock, as all below; strings of it are the members above */
     HostCapabilities *host;
@@ -55,6 +56,7 @@ guest_config_new(Hypervisor *hypervisor, const Options *options)
     config->options = options;
     config->arch = host_arch();
     config->machine_id = read_machine_id();
+    config->serial_ports = serial_ports_new(options);
     pthread_mutex_init(&config->lock, NULL);
     return config;
 }
@@ -83,9 +85,16 @@ guest_config_free(GuestConfig *config)
         return;
     forget(config);
     pthread_mutex_destroy(&config->lock);
+    serial_ports_free(config->serial_ports);
     g_free(config->arch);
     g_free(config->machine_id);
     g_free(config);
+}
+
+SerialPorts *
+guest_config_serial_ports(GuestConfig *config)
+{
+    return config->serial_ports;
 }
 
 /* ---- facts ---- */
@@ -294,10 +303,29 @@ make_disk_map(GuestConfig *config, GuestPlan *plan, const Instance *instance, No
         .instance_image = plan->instance_image,
         .host_arch = config->arch,
         .devices = plan->devices,
+        .rescue = plan->is_rescue,
+        .rescue_image = plan->rescue_image,
     };
 
     plan->disk_map = disk_map_new(&input, err);
     return plan->disk_map != NULL;
+}
+
+/* Fills in what follows from the record. */
+static bool
+complete_plan(GuestConfig *config, GuestPlan *plan, const Instance *instance, NovaError **err)
+{
+    plan->name = guest_name_of_instance(config->options, instance);
+    plan->instance_image = image_meta_from_instance(instance, err);
+    if (!plan->instance_image)
+        return false;
+    if (!plan->image)
+        plan->image = image_meta_from_instance(instance, err);
+    if (!plan->image)
+        return false;
+    if (!plan->is_rescue || plan->rescue_image)
+        plan->devices = block_devices_of(instance, plan->bdms);
+    return make_disk_map(config, plan, instance, err);
 }
 
 GuestPlan *
@@ -309,18 +337,21 @@ guest_plan_new(GuestConfig *config, const Instance *instance, ImageMeta *image,
     plan->image = image;
     plan->network = network;
     plan->bdms = bdms;
-    plan->name = guest_name_of_instance(config->options, instance);
-    plan->instance_image = image_meta_from_instance(instance, err);
-    if (!plan->instance_image)
-        return NULL;
-    if (!plan->image)
-        plan->image = image_meta_from_instance(instance, err);
-    if (!plan->image)
-        return NULL;
-    plan->devices = block_devices_of(instance, bdms);
-    if (!make_disk_map(config, plan, instance, err))
-        return NULL;
-    return g_steal_pointer(&plan);
+    return complete_plan(config, plan, instance, err) ? g_steal_pointer(&plan) : NULL;
+}
+
+GuestPlan *
+guest_plan_new_rescue(GuestConfig *config, const Instance *instance, ImageMeta *image,
+                      ImageMeta *rescue_image, NetworkInfo *network, GPtrArray *bdms, NovaError **err)
+{
+    g_autoptr(GuestPlan) plan = g_new0(GuestPlan, 1);
+
+    plan->is_rescue = true;
+    plan->image = image;
+    plan->rescue_image = rescue_image;
+    plan->network = network;
+    plan->bdms = bdms;
+    return complete_plan(config, plan, instance, err) ? g_steal_pointer(&plan) : NULL;
 }
 
 void
@@ -331,6 +362,9 @@ guest_plan_free(GuestPlan *plan)
     g_free(plan->name);
     image_meta_free(plan->image);
     image_meta_free(plan->instance_image);
+    image_meta_free(plan->rescue_image);
+    g_free(plan->rescue_kernel_id);
+    g_free(plan->rescue_ramdisk_id);
     network_info_free(plan->network);
     if (plan->bdms)
         g_ptr_array_unref(plan->bdms);
@@ -417,6 +451,7 @@ guest_config_make_xml(GuestConfig *config, const GuestPlan *plan, Instance *inst
 {
     g_autoptr(GHashTable) formats = disk_formats(config->options, instance, plan);
     g_auto(DomainOutput) output = {0};
+    GuestRescue rescue = {plan->rescue_kernel_id, plan->rescue_ramdisk_id};
     DomainInput input = {
         .options = config->options,
         .instance = instance,
@@ -426,6 +461,9 @@ guest_config_make_xml(GuestConfig *config, const GuestPlan *plan, Instance *inst
         .network_info = plan->network,
         .devices = plan->devices,
         .disk_map = plan->disk_map,
+        .rescue = plan->is_rescue ? &rescue : NULL,
+        .acquire_serial_port = serial_ports_acquire,
+        .user = config->serial_ports,
         .now = time(NULL),
         .nova_version = NOVA_VERSION,
     };

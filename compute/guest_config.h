@@ -12,6 +12,7 @@
 #include "agent/objects/instance.h"
 #include "agent/objects/network_info.h"
 #include "compute/hypervisor.h"
+#include "compute/serial_ports.h"
 #include "compute/xml/disk_map.h"
 #include "compute/xml/domain_xml.h"
 #include "conf/options.h"
@@ -23,6 +24,9 @@ void guest_config_free(GuestConfig *config);
 /* Before the first guest, and when libvirt came back. */
 bool guest_config_refresh(GuestConfig *config, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
+/* Where the guests' serial consoles listen. Borrowed. */
+SerialPorts *guest_config_serial_ports(GuestConfig *config);
+
 /* One guest on its way to libvirt. Owned by the operation. */
 typedef struct GuestPlan {
     char *name;                /* instance-0000002a */
@@ -32,12 +36,22 @@ typedef struct GuestPlan {
     GPtrArray *bdms;           /* of BlockDeviceMapping */
     BlockDevices *devices;
     DiskMap *disk_map;
+    bool is_rescue;
+    ImageMeta *rescue_image;   /* of a stable rescue; NULL: none, or the old way */
+    char *rescue_kernel_id;    /* NULL or "": none, as the next */
+    char *rescue_ramdisk_id;
 } GuestPlan;
 
 /* 'image' NULL: from the record. Takes ownership of image, network and bdms in any case. */
 GuestPlan *guest_plan_new(GuestConfig *config, const Instance *instance, ImageMeta *image,
                           NetworkInfo *network, GPtrArray *bdms, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
+/* A guest that boots from disk.rescue. The old way ('rescue_image' NULL) it has its root disk besides
+ * and nothing else, and 'image' is what rescues; a stable rescue has all its devices, 'image' is its
+ * own. Takes ownership of what is no const. The kernel ids are the caller's to set. */
+GuestPlan *guest_plan_new_rescue(GuestConfig *config, const Instance *instance, ImageMeta *image,
+                                 ImageMeta *rescue_image, NetworkInfo *network, GPtrArray *bdms,
+                                 NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 void guest_plan_free(GuestPlan *plan);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(GuestPlan, guest_plan_free)
 

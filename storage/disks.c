@@ -529,6 +529,30 @@ disks_delete(const struct Options *options, const char *uuid)
     return remove_folder(parent, aside) && remove_folder(parent, resized);
 }
 
+static void
+remove_rescue_file(const char *folder, const char *name)
+{
+    g_autofree char *path = g_build_filename(folder, name, NULL);
+    g_autoptr(NovaError) failure = NULL;
+
+    if (unlink(path) < 0 && errno != ENOENT)
+        LOG_WARNING("Cannot remove %s: %s", path, g_strerror(errno));
+    else if (!disk_info_remove(folder, path, &failure))
+        LOG_WARNING("Cannot forget %s: %s", path, nova_error_message(failure));
+}
+
+void
+disks_remove_rescue(const struct Options *options, const char *uuid)
+{
+    g_autofree char *folder = disks_instance_path(options, uuid);
+    g_autoptr(GDir) dir = instance_folder_is_uuid(uuid) ? g_dir_open(folder, 0, NULL) : NULL;
+    const char *name;
+
+    while (dir && (name = g_dir_read_name(dir)))
+        if (g_str_has_suffix(name, ".rescue") || g_str_equal(name, "unrescue.xml"))
+            remove_rescue_file(folder, name);
+}
+
 static bool
 is_server_folder(const char *name)
 {

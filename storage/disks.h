@@ -63,6 +63,10 @@ bool disks_ensure_console_log(const struct Options *options, const char *uuid, N
  * later (instance.cleaned stays false). */
 bool disks_delete(const struct Options *options, const char *uuid);
 
+/* What a rescue made: *.rescue and unrescue.xml, with what disk.info says of them. Failures are
+ * logged; what is left goes with the server. */
+void disks_remove_rescue(const struct Options *options, const char *uuid);
+
 /* Folders under instances_path that are named as a server's (<uuid>, <uuid>_del, <uuid>_resize);
  * of char *, caller unrefs. Crash recovery compares them with the servers of this host. */
 GPtrArray *disks_list_folders(const struct Options *options);

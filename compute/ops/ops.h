@@ -26,6 +26,10 @@ bool op_resume_instance(Operation *op, NovaError **err);
 bool op_soft_delete_instance(Operation *op, NovaError **err);
 bool op_restore_instance(Operation *op, NovaError **err);
 
+/* rescue.c */
+bool op_rescue_instance(Operation *op, NovaError **err);
+bool op_unrescue_instance(Operation *op, NovaError **err);
+
 /* diagnostics.c */
 bool op_get_diagnostics(Operation *op, NovaError **err);
 bool op_get_instance_diagnostics(Operation *op, NovaError **err);
@@ -40,8 +44,24 @@ bool op_unshelve_instance(Operation *op, NovaError **err);
 /* events.c */
 bool op_external_instance_event(Operation *op, NovaError **err);
 
-/* console.c */
+/* console.c, console_access.c */
 bool op_get_console_output(Operation *op, NovaError **err);
 bool op_get_vnc_console(Operation *op, NovaError **err);
+bool op_get_spice_console(Operation *op, NovaError **err);
+bool op_get_serial_console(Operation *op, NovaError **err);
+bool op_get_mks_console(Operation *op, NovaError **err);
+bool op_get_rdp_console(Operation *op, NovaError **err);
 bool op_validate_console_port(Operation *op, NovaError **err);
+
+/* password.c, quiesce.c, network_info.c */
+bool op_set_admin_password(Operation *op, NovaError **err);
+bool op_quiesce_instance(Operation *op, NovaError **err);
+bool op_unquiesce_instance(Operation *op, NovaError **err);
+bool op_inject_network_info(Operation *op, NovaError **err);
+
+/* host.c */
 bool op_get_host_uptime(Operation *op, NovaError **err);
+bool op_host_power_action(Operation *op, NovaError **err);
+bool op_host_maintenance_mode(Operation *op, NovaError **err);
+bool op_set_host_enabled(Operation *op, NovaError **err);
+bool op_cache_images(Operation *op, NovaError **err);

@@ -220,6 +220,26 @@ step_start_guest(Host *host, Instance *instance, const StartGuest *start, NovaEr
     return false;
 }
 
+static void
+release_serial_ports(Host *host, Guest *guest)
+{
+    g_autofree char *xml =
+        host->options->serial_console.enabled ? guest_fetch_xml(guest, false, NULL) : NULL;
+
+    if (xml)
+        serial_ports_release_domain(guest_config_serial_ports(host->guest_config), xml);
+}
+
+/* Its ports may be another guest's as soon as its process is gone. */
+static bool
+remove_guest(Host *host, Guest *guest, bool keep_firmware_state, NovaError **err)
+{
+    if (!guest_power_off(guest, err))
+        return false;
+    release_serial_ports(host, guest);
+    return guest_undefine(guest, keep_firmware_state, err);
+}
+
 bool
 step_destroy_guest(Host *host, const Instance *instance, const NetworkInfo *network,
                    bool keep_firmware_state, NovaError **err)
@@ -229,7 +249,7 @@ step_destroy_guest(Host *host, const Instance *instance, const NetworkInfo *netw
 
     if (error)
         return nova_error_propagate(err, error);
-    if (guest && (!guest_power_off(guest, err) || !guest_undefine(guest, keep_firmware_state, err)))
+    if (guest && !remove_guest(host, guest, keep_firmware_state, err))
         return false;
     return vif_unplug_all(host->ovsdb, host->options, network->vifs, instance->uuid, err);
 }
