@@ -253,13 +253,25 @@ plug(Host *host, const RequestContext *ctx, Instance *instance)
     save(host, ctx, instance);
 }
 
-/* _resume_guests_state(): it ran before the host went down. */
-static bool
-must_resume(const Host *host, const Instance *instance, PowerState power_state)
+/* It ran before the host went down, and has been seen by nobody since: neither running nor paused. */
+bool
+init_host_must_resume(const Instance *instance, PowerState power_state)
 {
-    return host->options->default_group.resume_guests_state_on_host_boot &&
-           !instance->power_state.is_null && instance->power_state.value == POWER_STATE_RUNNING &&
-           power_state != POWER_STATE_RUNNING;
+    return !instance->power_state.is_null && instance->power_state.value == POWER_STATE_RUNNING &&
+           step_is_off(power_state);
+}
+
+/* _resume_guests_state(). The states in the record stay: they say that it runs. */
+static void
+resume_guest(Host *host, RequestContext *ctx, Instance *instance)
+{
+    g_autoptr(NovaError) error = NULL;
+
+    LOG_INFO("Rebooting instance after nova-compute restart.");
+    if (step_recreate_guest(host, ctx, instance, &error))
+        return;
+    LOG_WARNING("Failed to resume instance: %s", nova_error_details(error));
+    step_set_error_state(host, ctx, instance);
 }
 
 typedef struct Queued {
@@ -331,8 +343,9 @@ recover(Host *host, RequestContext *ctx, Instance *owned, PowerState power_state
         unpause(host, ctx, instance);
         break;
     case RECOVER_PLUG:
-        if (must_resume(host, instance, power_state))
-            queue(host, ctx, g_steal_pointer(&instance), RECOVER_REBOOT_HARD);
+        if (host->options->default_group.resume_guests_state_on_host_boot &&
+            init_host_must_resume(instance, power_state))
+            host->queue_work(host, "resume_guest", resume_guest, ctx, g_steal_pointer(&instance));
         else
             plug(host, ctx, instance);
         break;

@@ -42,3 +42,5 @@ typedef enum Recovery {
     RECOVER_START,
 } Recovery;
 Recovery init_host_choose(VmState vm_state, TaskState task_state, PowerState power_state);
+/* [DEFAULT]resume_guests_state_on_host_boot: the guest is to be started again. Pure. */
+bool init_host_must_resume(const Instance *instance, PowerState power_state);

@@ -24,5 +24,6 @@ EXTRA_DIST += tests/unit/layers tests/unit/data tests/fuzz/corpus tests/unit/cmo
 	tests/functional/runner.py tests/functional/test_agent.py tests/functional/test_boot.py \
 	tests/functional/test_bus.py tests/functional/test_hostile.py tests/functional/test_rpc.py \
 	tests/functional/test_scale.py tests/functional/test_snapshot.py \
-	tests/functional/nova_rpc.py tests/functional/test_states.py tests/functional/test_rebuild.py \
-	tests/functional/test_consoles.py tests/functional/test_host.py tests/functional/test_rescue.py
+	tests/functional/nova_rpc.py tests/functional/test_methods.py tests/functional/test_states.py \
+	tests/functional/test_rebuild.py tests/functional/test_consoles.py tests/functional/test_host.py \
+	tests/functional/test_power.py tests/functional/test_rescue.py

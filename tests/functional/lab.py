@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lab as the tests see it: servers through the API, and what is true on the host."""
+import atexit
 import base64
+import functools
 import json
 import os
 import pathlib
@@ -55,6 +57,15 @@ def wait(seconds, what, check):
         if time.monotonic() > deadline:
             raise AssertionError(f"{what}: not within {seconds} s")
         time.sleep(0.2)
+
+
+@functools.cache
+def nova_client():
+    """One process for all tests: it takes Nova seconds to be loaded."""
+    client = subprocess.Popen([sys.executable, "-B", "-W", "ignore", pathlib.Path(__file__).with_name("nova_rpc.py")],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    atexit.register(client.stdin.close)
+    return client
 
 
 class LabTest(unittest.TestCase):
@@ -140,16 +151,18 @@ class LabTest(unittest.TestCase):
 
     # ---- Nova's own client ----
 
-    def rpc(self, method, server=None, task_state=None, action=None, **args):
+    def rpc(self, method, server=None, task_state=None, api_action=None, **args):
         """What ComputeAPI.method answers: {"result": ...} or {"error": [class, message]}."""
         session = self.cloud.session
         access = session.auth.get_access(session)
-        request = {"auth": {"token": session.get_token(), "user_id": access.user_id, "project_id": access.project_id,
-                            "catalog": access.service_catalog.catalog},
-                   "server": server.id if server else None, "task_state": task_state, "action": action, "args": args}
-        script = pathlib.Path(__file__).with_name("nova_rpc.py")
-        lines = run(sys.executable, "-B", "-W", "ignore", script, method, json.dumps(request)).stdout.splitlines()
-        return json.loads(lines[-1])
+        request = {"method": method, "server": server.id if server else None, "task_state": task_state,
+                   "action": api_action, "args": args,
+                   "auth": {"token": session.get_token(), "user_id": access.user_id, "project_id": access.project_id,
+                            "catalog": access.service_catalog.catalog}}
+        client = nova_client()
+        client.stdin.write(json.dumps(request) + "\n")
+        client.stdin.flush()
+        return json.loads(client.stdout.readline())
 
     # ---- the host ----
 

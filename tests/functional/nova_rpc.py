@@ -2,11 +2,9 @@
 """A method of nova.compute.rpcapi.ComputeAPI, sent as Nova's API and conductor send it, for what no REST
 request of the lab leads to.
 
-    nova_rpc.py METHOD REQUEST
-
-REQUEST is JSON: "auth" (token, user_id, project_id, catalog), "server" (its uuid or null), "args" (by
-name), "task_state" and "action" (what the API would have put into the database before). Prints
-{"result": ...} or {"error": [class, message]}."""
+Reads requests from stdin, a line of JSON each: "method", "auth" (token, user_id, project_id, catalog),
+"server" (its uuid or null), "args" (by name), "task_state" and "action" (what the API would have put into
+the database before). Answers each with a line {"result": ...} or {"error": [class, message]}."""
 import json
 import os
 import sys
@@ -34,29 +32,36 @@ def instance_of(ctxt, request):
     return instance
 
 
-def send(method, request):
+def send(api, request):
+    from nova.objects import base
+
+    ctxt = context_of(request["auth"])
+    kwargs = request["args"]
+    if request["server"]:
+        kwargs["instance"] = instance_of(ctxt, request)
+    result = getattr(api, request["method"])(ctxt, **kwargs)
+    return result.obj_to_primitive() if isinstance(result, base.NovaObject) else result
+
+
+def connect():
     from nova import config, objects, rpc
     import nova.conf
     from nova.compute import rpcapi
-    from nova.objects import base
 
     config.parse_args(["nova", "--config-file", CONF_FILE])
     rpc.init(nova.conf.CONF)
     objects.register_all()
-    ctxt = context_of(request["auth"])
-    kwargs = request.get("args", {})
-    if request.get("server"):
-        kwargs["instance"] = instance_of(ctxt, request)
-    result = getattr(rpcapi.ComputeAPI(), method)(ctxt, **kwargs)
-    return result.obj_to_primitive() if isinstance(result, base.NovaObject) else result
+    return rpcapi.ComputeAPI()
 
 
 def main():
-    try:
-        answer = {"result": send(sys.argv[1], json.loads(sys.argv[2]))}
-    except Exception as error:
-        answer = {"error": [type(error).__name__.removesuffix("_Remote"), str(error).split("\n")[0]]}
-    print(json.dumps(answer))
+    api = connect()
+    for line in sys.stdin:
+        try:
+            answer = {"result": send(api, json.loads(line))}
+        except Exception as error:
+            answer = {"error": [type(error).__name__.removesuffix("_Remote"), str(error).split("\n")[0]]}
+        print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":

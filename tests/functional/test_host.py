@@ -27,7 +27,7 @@ class Host(LabTest):
         self.assertEqual(self.rpc("set_host_enabled", host=HOST, enabled=True), {"result": "enabled"})
 
     def test_what_libvirt_does_not_do(self):
-        self.assertEqual(self.rpc("host_power_action", host=HOST, host_param=HOST, action="reboot")["error"], ["NotImplementedError", ""])
+        self.assertEqual(self.rpc("host_power_action", host=HOST, action="reboot")["error"], ["NotImplementedError", ""])
         self.assertEqual(self.rpc("host_maintenance_mode", host=HOST, host_param=HOST, mode="enable")["error"],
                          ["NotImplementedError", ""])
 

@@ -117,7 +117,7 @@ class States(LabTest):
         self.assert_dump(server, "Success")
         self.assertEqual(self.get(server).status, "ACTIVE")
         virsh("destroy", server.id)
-        self.rpc("trigger_crash_dump", server, action="trigger_crash_dump")
+        self.rpc("trigger_crash_dump", server, api_action="trigger_crash_dump")
         self.assert_dump(server, "Error")
         self.assertEqual(self.get(server).task_state, None)
 

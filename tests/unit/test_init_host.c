@@ -65,6 +65,23 @@ a_snapshot_is_forgotten(void **state G_GNUC_UNUSED)
     EXPECT_RECOVERY(STOPPED, RESIZE_PREP, SHUTDOWN, CLEAR_TASK);
 }
 
+static void
+guest_that_ran_before_is_resumed(void **state G_GNUC_UNUSED)
+{
+    Instance ran = {.power_state = {false, POWER_STATE_RUNNING}};
+    Instance was_off = {.power_state = {false, POWER_STATE_SHUTDOWN}};
+    Instance never = {.power_state = {true, 0}};
+
+    assert_true(init_host_must_resume(&ran, POWER_STATE_SHUTDOWN));
+    assert_true(init_host_must_resume(&ran, POWER_STATE_CRASHED));
+    assert_true(init_host_must_resume(&ran, POWER_STATE_NOSTATE)); /* libvirt has lost the domain */
+    assert_false(init_host_must_resume(&ran, POWER_STATE_RUNNING));
+    assert_false(init_host_must_resume(&ran, POWER_STATE_PAUSED));
+    assert_false(init_host_must_resume(&ran, POWER_STATE_SUSPENDED));
+    assert_false(init_host_must_resume(&was_off, POWER_STATE_SHUTDOWN));
+    assert_false(init_host_must_resume(&never, POWER_STATE_SHUTDOWN));
+}
+
 int
 main(void)
 {
@@ -75,6 +92,7 @@ main(void)
         cmocka_unit_test(a_deletion_is_finished),
         cmocka_unit_test(power_operations_are_taken_up),
         cmocka_unit_test(a_snapshot_is_forgotten),
+        cmocka_unit_test(guest_that_ran_before_is_resumed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

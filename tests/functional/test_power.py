@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Switching off and on: with patience, without, and after the host has been down."""
+import tempfile
+import time
+
+from lab import AGENT_LOG, HOST, LabTest, agent, agent_pid, virsh, wait
+
+
+class Power(LabTest):
+    def start_agent(self, *options):
+        agent("start", HOST, *options)
+        wait(30, "the agent ready",
+             lambda: any(f" {agent_pid()} INFO " in line and " is up, node " in line
+                         for line in AGENT_LOG.read_text().splitlines()[-200:]))
+
+    def configure(self, *options):
+        self.start_agent(*options)
+        self.addCleanup(self.start_agent)
+
+    def took(self, server, action, status):
+        began = time.monotonic()
+        action(server.id)
+        self.wait_status(server, status)
+        return time.monotonic() - began
+
+    def test_guest_that_will_not_shut_down(self):
+        """The hlt guest knows no ACPI: it is asked until the time-out, then cut off."""
+        self.configure("DEFAULT.shutdown_timeout=6", "compute.shutdown_retry_interval=2")
+        server = self.create("stubborn")
+        seconds = self.took(server, self.compute.stop_server, "SHUTOFF")
+        self.assertGreaterEqual(seconds, 6)
+        self.assertLess(seconds, 20)
+        self.assertEqual(self.domain_state(server), "shut off")
+
+    def test_image_has_its_own_patience(self):
+        self.configure("DEFAULT.shutdown_timeout=60")
+        with tempfile.NamedTemporaryFile() as file:
+            self.cloud.image.download_image(self.images["hlt"], output=file.name)
+            image = self.cloud.create_image("impatient", filename=file.name, wait=True, meta={"os_shutdown_timeout": "2"},
+                                            disk_format=self.images["hlt"].disk_format)
+        self.addCleanup(self.cloud.image.delete_image, image.id)
+        self.images["impatient"] = image
+        server = self.create("impatient", image="impatient")
+        seconds = self.took(server, self.compute.stop_server, "SHUTOFF")
+        self.assertGreaterEqual(seconds, 2)
+        self.assertLess(seconds, 30)
+
+    def test_soft_reboot_becomes_a_hard_one(self):
+        self.configure("libvirt.wait_soft_reboot_seconds=2")
+        server = self.create("reboot", networks=["provider"])
+        before = self.domain_id(server)
+        seconds = self.took(server, lambda uuid: self.compute.reboot_server(uuid, "SOFT"), "ACTIVE")
+        self.assertGreaterEqual(seconds, 2)
+        self.assertNotEqual(self.domain_id(server), before)
+        self.assertEqual(self.actions(server)["reboot"], {"compute_reboot_instance": "Success"})
+
+    def test_hard_reboot_mends_what_is_broken(self):
+        """The domain, its definition and its port in the switch are gone: all made again."""
+        server = self.create("broken", networks=["provider"])
+        mac = virsh("domiflist", server.id).split()[-1]
+        virsh("destroy", server.id)
+        virsh("undefine", server.id, "--nvram")
+        self.compute.reboot_server(server.id, "HARD")
+        wait(60, "running", lambda: self.domain_state(server) == "running")
+        self.wait_status(server, "ACTIVE")
+        self.assertEqual(virsh("domiflist", server.id).split()[-1], mac)
+        self.delete(server)
+        self.assert_nothing_left()
+
+    def test_guests_that_ran_before_the_host_went_down(self):
+        """They run again; one that was off stays off, one that was paused is left alone."""
+        ran, lost, was_off = (self.create(name, networks=["provider"]) for name in ("ran", "lost", "was-off"))
+        self.compute.stop_server(was_off.id)
+        self.wait_status(was_off, "SHUTOFF")
+        agent("kill", HOST)
+        for server in (ran, lost):
+            virsh("destroy", server.id)
+        virsh("undefine", lost.id, "--nvram")
+        self.configure("DEFAULT.resume_guests_state_on_host_boot=true")
+        for server in (ran, lost):
+            wait(30, f"{server.name} running", lambda server=server: self.domain_state(server) == "running")
+            fresh = self.get(server)
+            self.assertEqual((fresh.status, fresh.task_state, fresh.power_state), ("ACTIVE", None, 1))
+        self.assertEqual(self.domain_state(was_off), "shut off")
+        for server in (ran, lost, was_off):
+            self.delete(server)
+        self.assert_nothing_left()
