@@ -9,8 +9,8 @@
 static const Method methods[] = {
     {"build_and_run_instance", op_build_and_run_instance, LANE_BUILD, SERIAL | EVENT | FAULT | REVERT_TASK | DURABLE,
      "compute__do_build_and_run_instance", NULL,
-     "instance image request_spec filter_properties",
-     "accel_uuids admin_password injected_files requested_networks security_groups block_device_mapping node limits host_list"},
+     "instance image request_spec filter_properties accel_uuids",
+     "admin_password injected_files requested_networks security_groups block_device_mapping node limits host_list"},
     {"terminate_instance", op_terminate_instance, LANE_DEFAULT, SERIAL | EVENT | FAULT | REVERT_TASK | DURABLE, NULL, NULL,
      "instance bdms", ""},
     {"stop_instance", op_stop_instance, LANE_DEFAULT, SERIAL | EVENT | FAULT | REVERT_TASK | DURABLE | WHILE_TASK, NULL, "power_off",

@@ -17,6 +17,10 @@ AM_TESTS_ENVIRONMENT = \
 # The message bus' other side in tests/functional/test_rpc.py: made by tests/functional/run.
 EXTRA_PROGRAMS += tests/functional/rpc_echo
 tests_functional_rpc_echo_SOURCES = tests/functional/rpc_echo.c
+
+# Our methods for tests/functional/test_methods.py: made by tests/functional/run.
+EXTRA_PROGRAMS += tests/functional/print_methods
+tests_functional_print_methods_SOURCES = tests/functional/print_methods.c agent/methods.c
 CLEANFILES += $(EXTRA_PROGRAMS)
 
 EXTRA_DIST += tests/unit/layers tests/unit/data tests/fuzz/corpus tests/unit/cmocka_all.h tests/build \

@@ -27,9 +27,9 @@ arguments_are_checked_as_python_does(void **state G_GNUC_UNUSED)
     assert_args("get_host_uptime", "{\"host\": \"a\"}", "unexpected keyword argument 'host'");
     assert_args("get_host_uptime", "{}", NULL);
     assert_args("build_and_run_instance",
-                "{\"instance\": 1, \"image\": 1, \"request_spec\": 1, \"filter_properties\": 1}", NULL);
+                "{\"instance\": 1, \"image\": 1, \"request_spec\": 1, \"filter_properties\": 1, \"accel_uuids\": []}", NULL);
     assert_args("build_and_run_instance",
-                "{\"instance\": 1, \"image\": 1, \"request_spec\": 1, \"filter_properties\": 1, \"list\": 1}",
+                "{\"instance\": 1, \"image\": 1, \"request_spec\": 1, \"filter_properties\": 1, \"accel_uuids\": [], \"list\": 1}",
                 "unexpected keyword argument 'list'"); /* a part of host_list is not its name */
 }
 
