@@ -6,7 +6,6 @@
 
 #include "agent/base/json.h"
 #include "agent/base/log.h"
-#include "compute/ops/build_undo.h"
 #include "compute/ops/steps.h"
 #include "storage/config_drive.h"
 #include "storage/disks.h"
@@ -110,7 +109,7 @@ make_plan(Rescue *rescue, NovaError **err)
         conductor_bdms_by_instance(op->host->conductor, op->ctx, op->instance->uuid, err);
     ImageMeta *own = NULL;
 
-    if (!bdms || !build_check_volumes(bdms, err) || (stable && !fetch_own_image(op, &own, err)))
+    if (!bdms || !step_refuse_volumes(bdms, err) || (stable && !fetch_own_image(op, &own, err)))
         return false;
     LOG_INFO(stable ? "Attempting a stable device rescue" : "Attempting rescue");
     rescue->plan = guest_plan_new_rescue(

@@ -9,7 +9,7 @@ from lab import AGENT_LOG, HOST, LabTest, agent, agent_pid, virsh, wait
 class Power(LabTest):
     def start_agent(self, *options):
         agent("start", HOST, *options)
-        wait(30, "the agent ready",
+        wait(90, "the agent ready",
              lambda: any(f" {agent_pid()} INFO " in line and " is up, node " in line
                          for line in AGENT_LOG.read_text().splitlines()[-200:]))
 
