@@ -82,8 +82,10 @@ log_is_enabled(LogLevel level)
 }
 
 void
-log_scope_enter(LogScope *scope)
+log_scope_enter(LogScope *scope, const RequestContext *ctx, const char *instance_uuid)
 {
+    scope->ctx = ctx;
+    g_strlcpy(scope->instance_uuid, instance_uuid ? instance_uuid : "", sizeof(scope->instance_uuid));
     scope->outer = innermost;
     innermost = scope;
 }
@@ -107,7 +109,7 @@ const char *
 log_scope_instance(void)
 {
     for (LogScope *scope = innermost; scope; scope = scope->outer)
-        if (scope->instance_uuid)
+        if (*scope->instance_uuid)
             return scope->instance_uuid;
     return NULL;
 }

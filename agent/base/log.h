@@ -55,16 +55,16 @@ char *log_masked(const char *text);
 
 typedef struct LogScope {
     const struct RequestContext *ctx; /* may be NULL */
-    const char *instance_uuid;        /* may be NULL */
+    char instance_uuid[40];           /* a copy: the instance may be exchanged meanwhile; "": none */
     struct LogScope *outer;
 } LogScope;
 
-/* Borrow both until log_scope_leave(); use the macro. */
-void log_scope_enter(LogScope *scope);
+/* Borrows 'ctx' until log_scope_leave(); use the macro. */
+void log_scope_enter(LogScope *scope, const struct RequestContext *ctx, const char *instance_uuid);
 void log_scope_leave(LogScope *scope);
-#define LOG_SCOPE(ctx_, uuid_)                                                              \
-    __attribute__((cleanup(log_scope_leave), unused)) LogScope log_scope_here_ = {(ctx_), (uuid_), NULL}; \
-    log_scope_enter(&log_scope_here_)
+#define LOG_SCOPE(ctx_, uuid_)                                                          \
+    __attribute__((cleanup(log_scope_leave), unused)) LogScope log_scope_here_ = {NULL}; \
+    log_scope_enter(&log_scope_here_, (ctx_), (uuid_))
 
 /* For threads started on behalf of a scope: borrowed, NULL outside of any. */
 const struct RequestContext *log_scope_context(void);

@@ -57,6 +57,26 @@ lines_have_oslos_default_format(void **state)
 }
 
 static void
+write_after_the_instance_is_gone(void)
+{
+    char *uuid = g_strdup("1f-uuid");
+
+    LOG_SCOPE(NULL, uuid);
+    memset(uuid, 'x', strlen(uuid));
+    g_free(uuid);
+    LOG_INFO("still there");
+}
+
+static void
+a_scope_outlives_the_text_it_was_given(void **state)
+{
+    g_autofree char *text = logged(false, write_after_the_instance_is_gone);
+
+    (void)state;
+    assert_non_null(strstr(text, "[instance: 1f-uuid] still there\n"));
+}
+
+static void
 json_lines_carry_no_token(void **state)
 {
     g_autofree char *text = logged(true, write_scoped);
@@ -91,6 +111,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_have_oslos_default_format),
+        cmocka_unit_test(a_scope_outlives_the_text_it_was_given),
         cmocka_unit_test(json_lines_carry_no_token),
         cmocka_unit_test(masked_text_hides_secrets),
     };
