@@ -12,6 +12,7 @@
 #include "agent/base/journal.h"
 #include "agent/base/log.h"
 #include "agent/control/conductor.h"
+#include "agent/control_commands.h"
 #include "agent/dispatch.h"
 #include "agent/periodic.h"
 #include "agent/rpc/rpc_client.h"
@@ -28,6 +29,7 @@
 #define PING_TIMEOUT_S 10
 /* In state_path. */
 #define JOURNAL_NAME "kilonovad.journal"
+#define CONTROL_SOCKET_NAME "kilonovad.sock"
 /* A step of the start that failed is tried again after this time, ever longer. */
 #define RETRY_FIRST_MS 250
 #define RETRY_LAST_MS 5000
@@ -49,7 +51,9 @@ struct Agent {
     pthread_t start_thread;
     GMutex mutex;
     GCond wake;
-    bool stop; /* with mutex */
+    bool stop; /* with mutex, these */
+    bool is_draining;
+    const char *waiting_for; /* NULL: started */
     int failed_fd;
 
     /* START thread, until it has ended */
@@ -58,6 +62,7 @@ struct Agent {
     char *node_uuid;
     ServiceHeartbeat *heartbeat;
     Periodic *periodic;
+    ControlSocket *control; /* NULL: there is none */
 };
 
 /* ---- bringing the service up ---- */
@@ -184,12 +189,21 @@ fail(Agent *agent, const NovaError *error)
         LOG_ERROR("Cannot end the process");
 }
 
+static void
+set_waiting_for(Agent *agent, const char *what)
+{
+    g_mutex_lock(&agent->mutex);
+    agent->waiting_for = what;
+    g_mutex_unlock(&agent->mutex);
+}
+
 /* Until it succeeds. False when the agent stops before, or must not run. */
 static bool
 run_step(Agent *agent, RequestContext *ctx, size_t i)
 {
     int delay_ms = RETRY_FIRST_MS;
 
+    set_waiting_for(agent, start_steps[i].what);
     while (pause_or_stopped(agent, 0)) {
         g_autoptr(NovaError) error = NULL;
 
@@ -221,6 +235,7 @@ start_main(void *user)
         if (!run_step(agent, ctx, i))
             return NULL;
     image_cache_remove_leftovers(agent->host.image_cache);
+    set_waiting_for(agent, NULL);
     agent->periodic = periodic_start(&agent->host, agent->dispatcher);
     LOG_INFO("Compute service of host %s is up, node %s", agent->host.name, agent->node_uuid);
     sd_notify(0, "STATUS=Running");
@@ -394,6 +409,19 @@ has_own_notice_bus(const Options *options)
     return url && *url && g_strcmp0(url, options->default_group.transport_url) != 0;
 }
 
+/* The agent works without it. */
+static void
+open_control_socket(Agent *agent)
+{
+    g_autofree char *path =
+        g_build_filename(agent->options->default_group.state_path, CONTROL_SOCKET_NAME, NULL);
+    g_autoptr(NovaError) error = NULL;
+
+    agent->control = control_socket_new(path, control_commands, agent, &error);
+    if (!agent->control)
+        LOG_WARNING("kilonovactl cannot reach the agent: %s", nova_error_details(error));
+}
+
 Agent *
 agent_start(const AgentSettings *settings, NovaError **err)
 {
@@ -425,6 +453,7 @@ agent_start(const AgentSettings *settings, NovaError **err)
     if (!open_journal(agent, err))
         return NULL; /* the process ends */
     start_consuming(agent);
+    open_control_socket(agent);
     pthread_create(&agent->start_thread, NULL, start_main, agent);
     return agent;
 }
@@ -439,6 +468,63 @@ void
 agent_reload(Agent *agent)
 {
     placement_clear_cache(agent->host.placement);
+}
+
+Host *
+agent_host(Agent *agent)
+{
+    return &agent->host;
+}
+
+static const char *
+state_of(Agent *agent)
+{
+    const char *state;
+
+    g_mutex_lock(&agent->mutex);
+    state = agent->is_draining ? "draining" : agent->waiting_for ? "starting" : "running";
+    g_mutex_unlock(&agent->mutex);
+    return state;
+}
+
+static const char *
+waiting_for(Agent *agent)
+{
+    const char *what;
+
+    g_mutex_lock(&agent->mutex);
+    what = agent->waiting_for;
+    g_mutex_unlock(&agent->mutex);
+    return what;
+}
+
+json_t *
+agent_status(Agent *agent)
+{
+    Host *host = &agent->host;
+
+    return json_pack("{s:s, s:s?, s:s, s:s?, s:{s:b, s:b, s:b, s:b, s:i}, s:o, s:o, s:{s:i, s:I}}",
+                     "host", host->name, "node", host->node, "state", state_of(agent), "waiting_for",
+                     waiting_for(agent), "connections",
+                     "bus", amqp_sender_is_connected(agent->sender), "requests",
+                     rpc_server_is_consuming(agent->server), "libvirt",
+                     hypervisor_is_connected(host->hypervisor), "openvswitch",
+                     ovsdb_is_connected(host->ovsdb), "messages_to_send",
+                     (int)amqp_sender_queue_length(agent->sender), "lanes",
+                     dispatcher_lanes_to_json(agent->dispatcher), "jobs",
+                     jobs_to_json(dispatcher_jobs(agent->dispatcher)), "journal", "open",
+                     (int)journal_open_count(host->journal), "bytes",
+                     (json_int_t)journal_bytes(host->journal));
+}
+
+void
+agent_drain(Agent *agent)
+{
+    g_mutex_lock(&agent->mutex);
+    agent->is_draining = true;
+    g_mutex_unlock(&agent->mutex);
+    rpc_server_stop(agent->server);
+    dispatcher_hold(agent->dispatcher);
 }
 
 void
@@ -512,6 +598,7 @@ agent_stop(Agent *agent, int timeout_ms)
 {
     bool ended;
 
+    control_socket_free(g_steal_pointer(&agent->control));
     stop_start_thread(agent);
     rpc_server_stop(agent->server);
     ended = dispatcher_close(agent->dispatcher, timeout_ms);

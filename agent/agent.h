@@ -8,6 +8,7 @@
  * node and Placement, periodic tasks; while a part is not there (broker, Keystone, libvirtd) it
  * says so and tries again. */
 
+#include <jansson.h>
 #include <stdbool.h>
 
 #include "agent/base/nova_error.h"
@@ -30,6 +31,12 @@ int agent_failed_fd(Agent *agent);
 void agent_reload(Agent *agent);
 /* Lanes and links, into the log (USR2). */
 void agent_log_state(Agent *agent);
+
+/* For kilonovactl: {"host", "node", "state", "connections", "lanes", "jobs", "journal"}; new reference. */
+json_t *agent_status(Agent *agent);
+/* Takes no more requests and starts none: what is queued stays in the journal for the next process. */
+void agent_drain(Agent *agent);
+struct Host *agent_host(Agent *agent);
 
 /* Stops consuming, lets what runs end for up to 'timeout_ms', closes the links. False when work was
  * left running: then the agent still exists and the process must exit. */

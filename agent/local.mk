@@ -1,5 +1,6 @@
 agent_sources = agent/dispatch.c agent/dispatch.h agent/jobs.c agent/jobs.h agent/resume.c agent/resume.h agent/methods.c agent/methods.h agent/service.c \
-	agent/service.h agent/periodic.c agent/periodic.h agent/agent.c agent/agent.h
+	agent/service.h agent/periodic.c agent/periodic.h agent/agent.c agent/agent.h \
+	agent/control_commands.c agent/control_commands.h agent/control_socket.c agent/control_socket.h
 kilonovad_SOURCES = agent/main.c $(agent_sources)
 kilonovactl_SOURCES = agent/kilonovactl.c
 unit_tests += tests/unit/test_methods tests/unit/test_json_lines

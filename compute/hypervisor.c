@@ -277,6 +277,17 @@ hypervisor_ref_connection(Hypervisor *hypervisor, NovaError **err)
     return connection;
 }
 
+bool
+hypervisor_is_connected(Hypervisor *hypervisor)
+{
+    bool is;
+
+    pthread_mutex_lock(&hypervisor->lock);
+    is = hypervisor->connection != NULL;
+    pthread_mutex_unlock(&hypervisor->lock);
+    return is;
+}
+
 /* The timer is what makes a restarted libvirtd be noticed when nobody calls it. */
 static void
 on_timer(int timer, void *user)

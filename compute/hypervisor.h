@@ -84,6 +84,9 @@ GPtrArray *hypervisor_list_domains(Hypervisor *hypervisor, NovaError **err);
 /* How many there are. -1 with err set on failure. */
 int hypervisor_count_domains(Hypervisor *hypervisor, NovaError **err);
 
+/* As far as we know; asks nobody. */
+bool hypervisor_is_connected(Hypervisor *hypervisor);
+
 /* libvirt's handle for guest.c: a new reference; virConnectClose() it. Not for other folders. */
 void *hypervisor_ref_connection(Hypervisor *hypervisor, NovaError **err);
 

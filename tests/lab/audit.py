@@ -1,70 +1,152 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is there on a host for servers that are not: see audit."""
+"""What is there on a host, or in a service for it, that no server of the host owns: see audit."""
+import datetime
 import json
 import os
 import pathlib
+import re
 import socket
 import subprocess
 import sys
 
 import openstack
 
-HOST = sys.argv[1]
-FOLDER = pathlib.Path(os.environ["LAB_DIR"]) / "hosts" / HOST
-LIBVIRT = f"qemu+unix:///system?socket={FOLDER}/run/libvirt-sock"
 OURS = {"_base", "locks", "compute_nodes", "snapshots"}  # of instances_path, for good
+MOVES_THAT_HOLD = {"queued", "preparing", "pre-migrating", "migrating", "post-migrating", "finished", "running",
+                   "confirming", "reverting", "accepted"}
 
 
 def run(*argv):
     return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
 
 
-def domains(servers, ports):
-    return [uuid for uuid in run("virsh", "-q", "-c", LIBVIRT, "list", "--all", "--uuid").split()
-            if uuid not in servers]
+class Audit:
+    """One look at the whole; each method named in KINDS lists the leftovers of a kind."""
+
+    KINDS = ("domains", "taps", "ovs_ports", "bindings", "allocations", "files", "attachments", "secrets", "tasks",
+             "twice")
+
+    def __init__(self, cloud, host, patience=60):
+        self.cloud = cloud
+        self.host = host
+        self.patience = patience  # seconds that a task may take
+        self.folder = pathlib.Path(os.environ["LAB_DIR"]) / "hosts" / host
+        self.libvirt = f"qemu+unix:///system?socket={self.folder}/run/libvirt-sock"
+        self.servers = {server["id"]: server for server in self.get_servers()}
+        self.here = {uuid for uuid, server in self.servers.items()
+                     if server["OS-EXT-SRV-ATTR:host"] == host or self.is_move_source(server)}
+        self.ports = list(cloud.network.ports())
+
+    def get_servers(self):
+        return self.cloud.compute.get("/servers/detail?all_tenants=1&limit=1000").json()["servers"]
+
+    def is_move_source(self, server):
+        """A server that was resized away keeps what it had here until that is confirmed."""
+        return server["status"] in ("VERIFY_RESIZE", "RESIZE", "MIGRATING") and any(
+            m["source_compute"] == self.host and m["instance_uuid"] == server["id"] for m in self.migrations())
+
+    def migrations(self):
+        if not hasattr(self, "_migrations"):
+            answer = self.cloud.compute.get(f"/os-migrations?host={self.host}").json()["migrations"]
+            self._migrations = [m for m in answer if m["status"] in MOVES_THAT_HOLD]
+        return self._migrations
+
+    def look(self):
+        return {kind: getattr(self, kind)() for kind in self.KINDS}
+
+    # ---- on the host ----
+
+    def virsh(self, *argv):
+        return run("virsh", "-q", "-c", self.libvirt, *argv)
+
+    def domains(self):
+        return [uuid for uuid in self.virsh("list", "--all", "--uuid").split() if uuid not in self.here]
+
+    def taps(self):
+        known = {f"tap{port.id[:11]}" for port in self.ports if port.device_id in self.here}
+        return [link for _, link in socket.if_nameindex() if link.startswith("tap") and link not in known]
+
+    def ovs_ports(self):
+        found = json.loads(run("ovs-vsctl", f"--db={os.environ['LAB_OVSDB']}", "--format=json",
+                               "--columns=name,external_ids", "list", "Interface"))
+        found = {name: dict(ids[1]) for name, ids in found["data"]}
+        return [name for name, ids in found.items()
+                if "iface-id" in ids and ids.get("vm-uuid", ids.get("vm-id", "-")) not in self.here | {"-"}]
+
+    def files(self):
+        folder = self.folder / "state" / "instances"
+        names = os.listdir(folder) if folder.exists() else []
+        left = [name for name in names if name not in OURS and (name[:36] not in self.here or name.endswith("_del"))]
+        parts = [*(folder / "_base").glob("*.part"), *(folder / "_base").glob("*.converted"),
+                 *folder.glob("*/*.part"), *folder.glob("*/*.tmp"), *folder.glob("snapshots/*")]
+        return left + [str(path) for path in parts]
+
+    def secrets(self):
+        owners = self.here | {volume["id"] for uuid in self.here
+                              for volume in self.servers[uuid].get("os-extended-volumes:volumes_attached", [])}
+        left = []
+        for line in self.virsh("secret-list").splitlines():
+            xml = self.virsh("secret-dumpxml", line.split()[0])
+            usage = re.search(r"<(?:volume|name|target)>(.*?)</", xml)
+            if not usage or not any(owner in usage.group(1) for owner in owners):
+                left.append(line.split()[0])
+        return left
+
+    def twice(self):
+        """A server with more than one emulator process."""
+        seen = {}
+        for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                line = path.read_bytes().decode(errors="replace")
+            except OSError:
+                continue
+            if "qemu-system" in line.split("\0")[0]:
+                for uuid in re.findall(r"-uuid\0([0-9a-f-]{36})", line):
+                    seen[uuid] = seen.get(uuid, 0) + 1
+        return [uuid for uuid, n in seen.items() if n > 1]
+
+    # ---- in the services ----
+
+    def bindings(self):
+        """Ports of servers that are gone, and ports bound to this host for a server that is not on it."""
+        return [port.id for port in self.ports if port.device_owner.startswith("compute:") and (
+            port.device_id not in self.servers or
+            (port.binding_host_id == self.host and port.device_id not in self.here))] + [
+            port.id for port in self.ports if port.binding_host_id == self.host and not port.device_id]
+
+    def allocations(self):
+        provider = next(iter(self.cloud.placement.resource_providers(name=self.host)), None)
+        if not provider:
+            return []
+        answer = self.cloud.placement.get(f"/resource_providers/{provider.id}/allocations")
+        moves = {m["uuid"] for m in self.migrations()}
+        return [consumer for consumer in answer.json()["allocations"] if consumer not in self.here | moves]
+
+    def attachments(self):
+        """Of volumes: what Cinder has, and what Nova's database still has of servers that are gone."""
+        sql = ("SELECT b.attachment_id FROM nova.block_device_mapping b JOIN nova.instances i ON i.uuid ="
+               " b.instance_uuid WHERE b.deleted = 0 AND b.attachment_id IS NOT NULL AND i.deleted <> 0")
+        left = run("mariadb", "-uroot", "-N", "-S", os.environ["LAB_DIR"] + "/state/mysql/mysqld.sock", "-e", sql).split()
+        try:
+            found = self.cloud.block_storage.get("/attachments/detail?all_tenants=1", timeout=5).json()
+        except Exception:  # there is no Cinder in this lab
+            return left
+        return left + [a["id"] for a in found.get("attachments", []) if a["instance"] not in self.servers]
+
+    def tasks(self):
+        now = datetime.datetime.now(datetime.timezone.utc)
+        return [f"{uuid}:{server['OS-EXT-STS:task_state']}" for uuid, server in self.servers.items()
+                if server["OS-EXT-STS:task_state"] and
+                (now - datetime.datetime.fromisoformat(server["updated"].replace("Z", "+00:00"))).total_seconds()
+                > self.patience]
 
 
-def taps(servers, ports):
-    known = {f"tap{port.id[:11]}" for port in ports}
-    return [link for _, link in socket.if_nameindex() if link.startswith("tap") and link not in known]
+def main():
+    left = Audit(openstack.connect(), sys.argv[1], int(os.environ.get("AUDIT_PATIENCE", 60))).look()
+    for kind, names in left.items():
+        print(kind, len(names), *names)
+    return any(left.values())
 
 
-def ovs_ports(servers, ports):
-    found = json.loads(run("ovs-vsctl", f"--db={os.environ['LAB_OVSDB']}", "--format=json",
-                           "--columns=name,external_ids", "list", "Interface"))
-    found = {name: dict(ids[1]) for name, ids in found["data"]}
-    return [name for name, ids in found.items()
-            if "iface-id" in ids and ids.get("vm-uuid", ids.get("vm-id", "-")) not in servers | {"-"}]
-
-
-def neutron_ports(servers, ports):
-    return [port.id for port in ports
-            if port.device_owner.startswith("compute:") and port.device_id not in servers]
-
-
-def files(servers, ports):
-    folder = FOLDER / "state" / "instances"
-    names = os.listdir(folder) if folder.exists() else []
-    left = [name for name in names if name not in OURS and name[:36] not in servers]
-    left += [str(path) for path in (folder / "snapshots").glob("*")]
-    return left + [str(path) for path in (folder / "_base").glob("*.part")]
-
-
-def allocations(servers, ports):
-    provider = next(iter(cloud.placement.resource_providers(name=HOST)), None)
-    if not provider:
-        return []
-    answer = cloud.placement.get(f"/resource_providers/{provider.id}/allocations")
-    return [consumer for consumer in answer.json()["allocations"] if consumer not in servers]
-
-
-cloud = openstack.connect()
-existing = {server["id"] for server in
-            cloud.compute.get("/servers?all_tenants=1&limit=1000").json()["servers"]}
-all_ports = list(cloud.network.ports())
-total = 0
-for kind in (domains, taps, ovs_ports, neutron_ports, files, allocations):
-    names = kind(existing, all_ports)
-    total += len(names)
-    print(kind.__name__, len(names), *names)
-sys.exit(total > 0)
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the crash matrix does to a server, and where each operation may end when the agent dies within it."""
+import itertools
+
+from lab import wait
+
+
+class Bench:
+    """The API, by the calls that the operations need."""
+
+    def __init__(self, cloud):
+        self.cloud = cloud
+        self.compute = cloud.compute
+        self.images = {i.name: i.id for i in cloud.image.images()}
+        self.flavors = {f.name: f.id for f in self.compute.flavors()}
+        self.networks = {n.name: n.id for n in cloud.network.networks()}
+        self.counter = itertools.count(1)
+        self.kept = None  # a server that the next point may use
+
+    def request(self, **more):
+        body = {"name": f"crash-{next(self.counter)}", "image_id": self.images["hlt"],
+                "flavor_id": self.flavors["tiny"], "networks": [{"uuid": self.networks["provider"]}], **more}
+        return self.compute.create_server(**body)
+
+    def create(self, **more):
+        server = self.request(**more)
+        return self.wait(server, "ACTIVE")
+
+    def get(self, server):
+        """The API's record, or None."""
+        if not server.id:
+            return None
+        answer = self.compute.get(f"/servers/{server.id}")
+        return answer.json()["server"] if answer.status_code == 200 else None
+
+    def is_in(self, server, *statuses):
+        record = self.get(server)
+        if record is None:
+            return "gone" in statuses
+        return record["status"] in statuses and record["OS-EXT-STS:task_state"] is None
+
+    def wait(self, server, *statuses, seconds=60):
+        wait(seconds, f"{server.name} {statuses}", lambda: self.is_in(server, *statuses))
+        return server
+
+    def action(self, server, name, body=None):
+        answer = self.compute.post(f"/servers/{server.id}/action", json={name: body})
+        if answer.status_code >= 400:
+            raise RuntimeError(f"{name}: {answer.status_code} {answer.text}")
+
+    def describe(self, server):
+        record = self.get(server)
+        if record is None:
+            return "gone"
+        return (f"{record['status']} {record['OS-EXT-STS:vm_state']} {record['OS-EXT-STS:task_state']} "
+                f"{record.get('fault', {}).get('message', '')}")
+
+    def take(self, status):
+        """A server in this status: the one before, if there is a way, or a new one."""
+        kept, self.kept = self.kept, None
+        record = kept and self.get(kept)
+        way = WAYS.get((record["status"], status)) if record else None
+        if record and (way or record["status"] == status):
+            if way:
+                self.action(kept, *way)
+            server = self.wait(kept, status)
+        else:
+            if record:
+                self.remove(kept)
+            server = self.create()
+            if status != "ACTIVE":
+                self.action(server, *WAYS["ACTIVE", status])
+                self.wait(server, status)
+        self.kept = server
+        return server
+
+    def discard(self):
+        if self.kept:
+            self.remove(self.kept)
+        self.kept = None
+
+    def remove(self, server):
+        if self.get(server) is not None:
+            self.compute.delete_server(server.id, ignore_missing=True)
+        self.wait(server, "gone")
+
+
+WAYS = {
+    ("ACTIVE", "SHUTOFF"): ("os-stop", None),
+    ("SHUTOFF", "ACTIVE"): ("os-start", None),
+}
+
+
+class Operation:
+    """Asked for of a server in a status; done when it is in one of 'done'; after a death in the middle, in one
+    of 'outcomes'."""
+
+    def __init__(self, name, method, action=None, body=None, status="ACTIVE", done=("ACTIVE",), outcomes=None):
+        self.name = name
+        self.method = method
+        self.action = action
+        self.body = body
+        self.status = status
+        self.done = done
+        self.outcomes = outcomes or done
+
+    def prepare(self, bench):
+        return bench.take(self.status)
+
+    def act(self, bench, server):
+        bench.action(server, self.action, self.body)
+
+    def is_done(self, bench, server):
+        return bench.is_in(server, *self.done)
+
+
+class Pending:
+    """Stands for a server that is yet to be asked for."""
+    id = name = None
+
+
+class Build(Operation):
+    def __init__(self, name, **more):
+        super().__init__(name, "build_and_run_instance")
+        self.more = more
+
+    def prepare(self, bench):
+        bench.discard()
+        bench.kept = Pending()
+        return bench.kept
+
+    def act(self, bench, server):
+        asked = bench.request(**self.more)
+        server.id, server.name = asked.id, asked.name
+
+
+class Delete(Operation):
+    def __init__(self, name, status="ACTIVE"):
+        super().__init__(name, "terminate_instance", status=status, done=("gone",))
+
+    def act(self, bench, server):
+        bench.compute.delete_server(server.id)
+
+
+OPERATIONS = [
+    Build("build"),
+    Build("build-config-drive", config_drive=True, admin_pass="sesame"),
+    Delete("delete"),
+    Delete("delete-stopped", "SHUTOFF"),
+    Operation("stop", "stop_instance", "os-stop", done=("SHUTOFF",)),
+    Operation("start", "start_instance", "os-start", status="SHUTOFF"),
+    Operation("reboot-hard", "reboot_instance", "reboot", {"type": "HARD"}),
+    Operation("reboot-soft", "reboot_instance", "reboot", {"type": "SOFT"}),
+]
