@@ -299,6 +299,7 @@ typedef struct Job {
     RequestContext *ctx; /* referenced */
     json_t *args;        /* referenced */
     Instance *instance;  /* owned; decoded from args when the work starts */
+    Instance *asked;     /* owned; the instance as it came, when another took its place */
     JobTicket *ticket;
     unsigned n_begun;    /* by processes before us */
     GPtrArray *notes;    /* of char *, owned; what they noted; NULL: nothing */
@@ -343,6 +344,7 @@ job_free(void *user)
     request_context_unref(job->ctx);
     json_decref(job->args);
     instance_free(job->instance);
+    instance_free(job->asked);
     g_free(job);
 }
 
@@ -404,7 +406,7 @@ take_up(Job *job, Operation *op, ResumeVerdict *ret_verdict, NovaError **err)
         }
         resume.asked = job->instance->task_state;
         resume.now = now;
-        instance_free(job->instance);
+        job->asked = job->instance; /* log lines speak of it */
         job->instance = now;
     }
     *ret_verdict = resume_judge(&resume);

@@ -408,7 +408,7 @@ init_host_fail_unclaimed(Host *host, const RequestContext *ctx, const char *node
     for (guint i = 0; building && i < building->len; i++) {
         Instance *instance = building->pdata[i];
 
-        if (!instance->host)
+        if (!instance->host && !host->has_request(host, instance->uuid))
             fail_build(host, ctx, instance);
     }
     if (error)

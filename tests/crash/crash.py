@@ -4,11 +4,13 @@
 Each operation is done once with the agent writing down which fail-points it passes; then once for each of those
 passes with the agent killing itself there. What the restarted agent must come to stands beside each operation."""
 import argparse
+import ctypes
 import json
 import os
 import pathlib
 import random
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -51,6 +53,10 @@ def until(seconds, check):
     return None
 
 
+def die_with_us():
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 class Agent:
     """The daemon with fail-points, started without the lab's help: that happens hundreds of times."""
 
@@ -62,7 +68,8 @@ class Agent:
 
     def start(self):
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            preexec_fn=die_with_us)
         if not until(60, lambda: self.state() == "running"):
             raise RuntimeError("the agent does not start")
 
