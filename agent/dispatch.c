@@ -301,6 +301,7 @@ typedef struct Job {
     Instance *instance;  /* owned; decoded from args when the work starts */
     Instance *asked;     /* owned; the instance as it came, when another took its place */
     JobTicket *ticket;
+    uint64_t journal_id; /* 0: not in the journal */
     unsigned n_begun;    /* by processes before us */
     GPtrArray *notes;    /* of char *, owned; what they noted; NULL: nothing */
 } Job;
@@ -325,6 +326,7 @@ job_new(Dispatcher *dispatcher, const Method *method, RpcRequest *request, Reque
     job->ctx = request_context_ref(ctx);
     job->args = json_incref(args);
     job->instance = instance;
+    job->journal_id = request ? request->journal_id : 0;
     job->ticket = jobs_add(dispatcher->jobs, method->name, uuid, ctx->request_id,
                            method->flags & DURABLE);
     return job;
@@ -458,7 +460,7 @@ run_job(void *user)
         .ctx = job->ctx,
         .method = job->method->name,
         .args = job->args,
-        .journal_id = job->request ? job->request->journal_id : 0,
+        .journal_id = job->journal_id,
         .ticket = job->ticket,
     };
     LOG_SCOPE(job->ctx, NULL);
@@ -573,21 +575,29 @@ dispatcher_on_request(RpcRequest *request, void *user)
 
 /* ---- the journal ---- */
 
+static uint64_t
+keep(Host *host, const RpcRequest *request)
+{
+    size_t length;
+    g_autofree char *text = resume_make_text(request, g_get_real_time() / G_USEC_PER_SEC, &length);
+    uint64_t id;
+
+    FAIL_POINT("journal.append:before", NULL);
+    id = journal_append(host->journal, text, length);
+    FAIL_POINT("journal.append:after", NULL);
+    return id;
+}
+
 bool
 dispatcher_keep(RpcRequest *request, void *user)
 {
     Dispatcher *dispatcher = user;
     const Method *method = request->namespace ? NULL : method_find(request->method);
-    g_autofree char *text = NULL;
-    size_t length;
 
     if (!method || !(method->flags & DURABLE))
         return true;
-    text = resume_make_text(request, g_get_real_time() / G_USEC_PER_SEC, &length);
     fail_point_enter(method->name);
-    FAIL_POINT("journal.append:before", NULL);
-    request->journal_id = journal_append(dispatcher->host->journal, text, length);
-    FAIL_POINT("journal.append:after", NULL);
+    request->journal_id = keep(dispatcher->host, request);
     fail_point_enter(NULL);
     return true;
 }
@@ -607,7 +617,7 @@ job_from_entry(Dispatcher *dispatcher, const JournalEntry *entry)
     g_autoptr(NovaError) error = NULL;
     int64_t received_s = 0, now_s = g_get_real_time() / G_USEC_PER_SEC;
     RpcRequest *request = resume_parse_text(entry->text, entry->length, &received_s, &error);
-    const Method *method = request ? method_find(request->method) : NULL;
+    const Method *method = request ? method_find_own(request->method) : NULL;
     Job *job;
 
     if (!method) {
@@ -657,11 +667,11 @@ dispatcher_set_server(Dispatcher *dispatcher, RpcServer *server)
 /* ---- what is going on ---- */
 
 bool
-dispatcher_has_request(Host *host, const char *uuid)
+dispatcher_has_request(Host *host, const char *uuid, const Operation *except)
 {
     Dispatcher *dispatcher = host->agent;
 
-    return jobs_has_change(dispatcher->jobs, uuid);
+    return jobs_has_change(dispatcher->jobs, uuid, except ? except->ticket : NULL);
 }
 
 void
@@ -695,6 +705,23 @@ dispatcher_lanes_to_json(Dispatcher *dispatcher)
 
 /* ---- work of our own ---- */
 
+/* As if it had come in a message. */
+static uint64_t
+keep_own(Host *host, const Method *method, const RequestContext *ctx, Instance *instance, json_t *args)
+{
+    g_autofree char *version = g_strdup_printf("%d.%d", COMPUTE_RPC_MAJOR, COMPUTE_RPC_MINOR);
+    json_auto_t *whole = json_copy(args);
+    RpcRequest message = {0};
+    uint64_t id;
+
+    json_object_set_new(whole, "instance", object_to_json(instance));
+    message.raw = rpc_message_make_request(ctx, NULL, version, method->name, whole, NULL, NULL, -1);
+    message.raw_length = strlen(message.raw);
+    id = keep(host, &message);
+    g_free(message.raw);
+    return id;
+}
+
 void
 dispatcher_queue_method(Host *host, const char *name, RequestContext *ctx, Instance *instance,
                         json_t *args)
@@ -704,6 +731,8 @@ dispatcher_queue_method(Host *host, const char *name, RequestContext *ctx, Insta
 
     g_assert(method);
     job = job_new(host->agent, method, NULL, ctx, args, instance);
+    if (method->flags & DURABLE)
+        job->journal_id = keep_own(host, method, ctx, instance, args);
     json_object_set_new(args, "instance", json_null());
     push_job(job, method->flags & SERIAL ? g_strdup(instance->uuid) : NULL);
 }

@@ -50,7 +50,7 @@ void dispatcher_queue_work(Host *host, const char *name,
                            RequestContext *ctx, Instance *instance);
 
 /* Host.has_request, Host.show_step */
-bool dispatcher_has_request(Host *host, const char *uuid);
+bool dispatcher_has_request(Host *host, const char *uuid, const Operation *except);
 void dispatcher_show_step(Operation *op, const char *step);
 
 Jobs *dispatcher_jobs(Dispatcher *dispatcher);

@@ -91,7 +91,7 @@ jobs_remove(Jobs *jobs, JobTicket *ticket)
 }
 
 bool
-jobs_has_change(Jobs *jobs, const char *uuid)
+jobs_has_change(Jobs *jobs, const char *uuid, const JobTicket *except)
 {
     bool found = false;
 
@@ -99,7 +99,7 @@ jobs_has_change(Jobs *jobs, const char *uuid)
     for (GList *link = jobs->tickets->head; link && !found; link = link->next) {
         const JobTicket *ticket = link->data;
 
-        found = ticket->changes && g_strcmp0(ticket->uuid, uuid) == 0;
+        found = ticket != except && ticket->changes && g_strcmp0(ticket->uuid, uuid) == 0;
     }
     pthread_mutex_unlock(&jobs->lock);
     return found;

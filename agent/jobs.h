@@ -23,8 +23,8 @@ void jobs_step(Jobs *jobs, JobTicket *ticket, const char *step);
 /* Ends the ticket. */
 void jobs_remove(Jobs *jobs, JobTicket *ticket);
 
-/* Is there a job, queued or running, that changes the instance? */
-bool jobs_has_change(Jobs *jobs, const char *uuid);
+/* Is there a job, queued or running, that changes the instance, besides 'except' (may be NULL)? */
+bool jobs_has_change(Jobs *jobs, const char *uuid, const JobTicket *except);
 
 /* [{"method", "instance", "request", "state": "queued" | "running", "step", "age_s"}], oldest first;
  * new reference. */

@@ -19,9 +19,9 @@ static const Method methods[] = {
      "instance", ""},
     {"reboot_instance", op_reboot_instance, LANE_DEFAULT, SERIAL | EVENT | FAULT | REVERT_TASK | DURABLE | WHILE_TASK, NULL, NULL,
      "instance block_device_info reboot_type", ""},
-    {"snapshot_instance", op_snapshot_instance, LANE_DEFAULT, EVENT | FAULT | REVERT_TASK, NULL, NULL,
+    {"snapshot_instance", op_snapshot_instance, LANE_DEFAULT, EVENT | FAULT | REVERT_TASK | DURABLE | WHILE_TASK, NULL, NULL,
      "instance image_id", ""},
-    {"backup_instance", op_backup_instance, LANE_SNAPSHOT, EVENT | FAULT | REVERT_TASK, NULL, NULL,
+    {"backup_instance", op_backup_instance, LANE_SNAPSHOT, EVENT | FAULT | REVERT_TASK | DURABLE | WHILE_TASK, NULL, NULL,
      "instance image_id backup_type rotation", ""},
     {"rebuild_instance", op_rebuild_instance, LANE_LONG, EVENT | FAULT | REVERT_TASK | EXPECTED | DURABLE | WHILE_TASK, NULL, NULL,
      "instance orig_image_ref image_ref injected_files new_pass orig_sys_metadata bdms recreate on_shared_storage "
@@ -87,7 +87,7 @@ static const Method methods[] = {
 };
 
 static const Method own_methods[] = {
-    {"_snapshot_instance", op_do_snapshot_instance, LANE_SNAPSHOT, FAULT | REVERT_TASK, NULL, NULL,
+    {"_snapshot_instance", op_do_snapshot_instance, LANE_SNAPSHOT, FAULT | REVERT_TASK | DURABLE | WHILE_TASK, NULL, NULL,
      "instance image_id", ""},
 };
 /* clang-format on */

@@ -149,8 +149,10 @@ guest_pause(Guest *guest, NovaError **err)
 bool
 guest_save(Guest *guest, NovaError **err)
 {
+    FAIL_POINT("guest.save:before", NULL);
     if (virDomainManagedSave(guest->domain, 0) < 0)
         return libvirt_error_set(err, "saving the domain");
+    FAIL_POINT("guest.save:after", NULL);
     return true;
 }
 

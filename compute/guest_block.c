@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/base/fail_point.h"
 #include "compute/guest_block.h"
 
 #include <libvirt/virterror.h>
@@ -25,8 +26,11 @@ guest_block_mirror(Guest *guest, const char *target, const char *path, NovaError
     unsigned flags = VIR_DOMAIN_BLOCK_REBASE_COPY | VIR_DOMAIN_BLOCK_REBASE_REUSE_EXT |
                      VIR_DOMAIN_BLOCK_REBASE_SHALLOW;
 
-    return virDomainBlockRebase(guest->domain, target, path, 0, flags) == 0 ||
-           block_error_set(err, guest, "mirroring the disk");
+    FAIL_POINT("guest.mirror:before", target);
+    if (virDomainBlockRebase(guest->domain, target, path, 0, flags) < 0)
+        return block_error_set(err, guest, "mirroring the disk");
+    FAIL_POINT("guest.mirror:after", target);
+    return true;
 }
 
 /* cur == end is not enough: a job that has just begun says that too. */
@@ -66,8 +70,11 @@ guest_block_wait_mirrored(Guest *guest, const char *target, NovaError **err)
 bool
 guest_block_abort(Guest *guest, const char *target, NovaError **err)
 {
-    return virDomainBlockJobAbort(guest->domain, target, 0) == 0 ||
-           block_error_set(err, guest, "ending the disk's job");
+    FAIL_POINT("guest.abort_job:before", target);
+    if (virDomainBlockJobAbort(guest->domain, target, 0) < 0)
+        return block_error_set(err, guest, "ending the disk's job");
+    FAIL_POINT("guest.abort_job:after", target);
+    return true;
 }
 
 bool

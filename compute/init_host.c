@@ -6,6 +6,7 @@
 
 #include "agent/base/log.h"
 #include "compute/node_id.h"
+#include "compute/ops/snapshot_undo.h"
 #include "compute/ops/steps.h"
 #include "network/vif_plug.h"
 
@@ -332,6 +333,7 @@ recover(Host *host, RequestContext *ctx, Instance *owned, PowerState power_state
         fail_build(host, ctx, instance);
         break;
     case RECOVER_CLEAR_TASK:
+        snapshot_repair_guest(host, instance);
         clear_task(host, ctx, instance, instance->vm_state);
         plug(host, ctx, instance);
         break;
@@ -408,7 +410,7 @@ init_host_fail_unclaimed(Host *host, const RequestContext *ctx, const char *node
     for (guint i = 0; building && i < building->len; i++) {
         Instance *instance = building->pdata[i];
 
-        if (!instance->host && !host->has_request(host, instance->uuid))
+        if (!instance->host && !host->has_request(host, instance->uuid, NULL))
             fail_build(host, ctx, instance);
     }
     if (error)
@@ -431,12 +433,13 @@ init_host_recover(Host *host, RequestContext *ctx, NovaError **err)
         return false;
     by_uuid = domains_by_uuid(domains);
     sync_scheduler(host, ctx, instances);
+    snapshot_remove_files(host->options);
     g_ptr_array_set_free_func(instances, NULL); /* each goes to recover() */
     for (guint i = 0; i < instances->len; i++) {
         Instance *instance = instances->pdata[i];
         const DomainSummary *domain = g_hash_table_lookup(by_uuid, instance->uuid);
 
-        if (host->has_request(host, instance->uuid)) {
+        if (host->has_request(host, instance->uuid, NULL)) {
             instance_free(instance); /* the request itself says more than the state that it left */
             continue;
         }

@@ -96,7 +96,7 @@ libkilonova_a_SOURCES += compute/ops/spawn.c compute/ops/spawn.h compute/ops/reb
 	compute/ops/shelve.c compute/ops/unshelve.c
 
 # Images of a server's disk.
-libkilonova_a_SOURCES += compute/ops/snapshot.c compute/ops/snapshot.h compute/ops/snapshot_take.c
+libkilonova_a_SOURCES += compute/ops/snapshot.c compute/ops/snapshot.h compute/ops/snapshot_take.c compute/ops/snapshot_undo.c compute/ops/snapshot_undo.h
 unit_tests += tests/unit/test_snapshot
 unit_tests += tests/unit/test_diagnostics tests/unit/test_guest
 

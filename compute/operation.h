@@ -60,8 +60,9 @@ typedef struct Host {
     /* Carries a method of the table out now, for the instance of 'op' and on its behalf: with an event
      * and notifications of its own. args (without "instance") are borrowed. */
     bool (*call_method)(struct Operation *op, const char *method, json_t *args, NovaError **err);
-    /* Is there a request, queued or under way, that changes the instance? */
-    bool (*has_request)(struct Host *host, const char *uuid);
+    /* Is there a request, queued or under way, that changes the instance, besides 'except' (may be
+     * NULL)? */
+    bool (*has_request)(struct Host *host, const char *uuid, const struct Operation *except);
     /* May be NULL; see operation_step(). */
     void (*show_step)(struct Operation *op, const char *step);
     void *agent; /* these functions' own */

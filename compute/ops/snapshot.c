@@ -6,6 +6,7 @@
 #include "agent/base/json.h"
 #include "agent/base/log.h"
 #include "compute/ops/ops.h"
+#include "compute/ops/snapshot_undo.h"
 #include "compute/ops/steps.h"
 
 static bool
@@ -131,6 +132,9 @@ op_snapshot_instance(Operation *op, NovaError **err)
     NovaError *error = NULL;
     Instance *copy;
 
+    if (op->is_resumed && op->instance->task_state != TASK_STATE_IMAGE_SNAPSHOT_PENDING)
+        return op->host->has_request(op->host, op->instance->uuid, op) || /* handed on already */
+               snapshot_finish_or_undo(op, image_id, err);
     OBJECT_SET(op->instance, task_state, TASK_STATE_IMAGE_SNAPSHOT);
     if (!conductor_save_instance(op->host->conductor, op->ctx, op->instance,
                                  EXPECT(IMAGE_SNAPSHOT_PENDING), &error)) {
@@ -155,6 +159,8 @@ op_snapshot_instance(Operation *op, NovaError **err)
 bool
 op_do_snapshot_instance(Operation *op, NovaError **err)
 {
+    if (op->is_resumed && op->instance->task_state != TASK_STATE_IMAGE_SNAPSHOT)
+        return snapshot_finish_or_undo(op, json_get_string(op->args, "image_id", ""), err);
     return make_snapshot(op, EXPECT(IMAGE_SNAPSHOT), err);
 }
 
@@ -187,6 +193,8 @@ op_backup_instance(Operation *op, NovaError **err)
                                      "instance_uuid", op->instance->uuid);
     json_auto_t *images = NULL;
 
+    if (op->is_resumed && op->instance->task_state != TASK_STATE_IMAGE_BACKUP)
+        return snapshot_finish_or_undo(op, json_get_string(op->args, "image_id", ""), err);
     if (!make_snapshot(op, EXPECT(IMAGE_BACKUP), err))
         return false;
     images = glance_list(op->host->glance, op->ctx, filters, err);

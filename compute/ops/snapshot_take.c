@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/base/fail_point.h"
 #include "agent/base/json.h"
 #include "agent/base/log.h"
 #include "compute/guest.h"
@@ -160,6 +161,7 @@ make_folder(Snapshot *snapshot, NovaError **err)
     if (g_mkdir_with_parents(parent, 0777) < 0 || !g_mkdtemp(folder) ||
         (snapshot->is_live && chmod(folder, 0701) < 0))
         return image_errors_os(err, errno, parent);
+    FAIL_POINT("snapshot.folder:after", NULL);
     snapshot->folder = g_steal_pointer(&folder);
     name = g_uuid_string_random();
     snapshot->path = g_build_filename(snapshot->folder, name, NULL);
@@ -183,7 +185,11 @@ extract(Snapshot *snapshot, const char *source, const char *format, NovaError **
     bool compressed = options_of(snapshot)->libvirt.snapshot_compression &&
                       strcmp(snapshot->format, "qcow2") == 0;
 
-    return qemu_img_extract(source, snapshot->path, format, snapshot->format, compressed, err);
+    FAIL_POINT("snapshot.extract:before", NULL);
+    if (!qemu_img_extract(source, snapshot->path, format, snapshot->format, compressed, err))
+        return false;
+    FAIL_POINT("snapshot.extract:after", NULL);
+    return true;
 }
 
 /* An empty overlay on the disk's own backing file, for what the guest has written. */

@@ -148,7 +148,7 @@ def run_point(operation, point, bench, agent):
     what = f"{final['status']} after {time.monotonic() - began:.1f} s"
     if final["status"] not in operation.outcomes:
         return "wrong", what + ": " + bench.describe(server)
-    found = left(bench)
+    found = left(bench) + " ".join(operation.leftovers(bench))
     return ("leak", what + ": " + found) if found else ("ok", what)
 
 
@@ -235,6 +235,8 @@ def main():
         todo += [(operation, point, detail) for point, detail in passes if wanted(arguments, operation, point)]
     if deadline:
         random.Random(arguments.seed).shuffle(todo)
+    else:  # what has happened says more than what was about to
+        todo.sort(key=lambda row: ":before" in row[1])
     done = []
     for operation, point, detail in todo:
         if deadline and time.monotonic() > deadline:

@@ -88,6 +88,10 @@ class Bench:
 WAYS = {
     ("ACTIVE", "SHUTOFF"): ("os-stop", None),
     ("SHUTOFF", "ACTIVE"): ("os-start", None),
+    ("ACTIVE", "PAUSED"): ("pause", None),
+    ("PAUSED", "ACTIVE"): ("unpause", None),
+    ("ACTIVE", "SUSPENDED"): ("suspend", None),
+    ("SUSPENDED", "ACTIVE"): ("resume", None),
 }
 
 
@@ -112,6 +116,10 @@ class Operation:
 
     def is_done(self, bench, server):
         return bench.is_in(server, *self.done)
+
+    def leftovers(self, bench):
+        """What the audit does not look for."""
+        return []
 
 
 class Pending:
@@ -142,6 +150,24 @@ class Delete(Operation):
         bench.compute.delete_server(server.id)
 
 
+class Image(Operation):
+    """Makes an image; one that is left must be complete."""
+
+    def act(self, bench, server):
+        before = {image.id for image in bench.cloud.image.images()}
+        super().act(bench, server)
+        bench.new_images = {image.id for image in bench.cloud.image.images()} - before
+
+    def leftovers(self, bench):
+        left = []
+        for image in bench.cloud.image.images():
+            if image.id in bench.new_images:
+                if image.status != "active":
+                    left.append(f"image {image.id} {image.status}")
+                bench.cloud.image.delete_image(image.id)
+        return left
+
+
 OPERATIONS = [
     Build("build"),
     Build("build-config-drive", config_drive=True, admin_pass="sesame"),
@@ -151,4 +177,13 @@ OPERATIONS = [
     Operation("start", "start_instance", "os-start", status="SHUTOFF"),
     Operation("reboot-hard", "reboot_instance", "reboot", {"type": "HARD"}),
     Operation("reboot-soft", "reboot_instance", "reboot", {"type": "SOFT"}),
+    Operation("pause", "pause_instance", "pause", done=("PAUSED",)),
+    Operation("unpause", "unpause_instance", "unpause", status="PAUSED"),
+    Operation("suspend", "suspend_instance", "suspend", done=("SUSPENDED",)),
+    Operation("resume", "resume_instance", "resume", status="SUSPENDED"),
+    Image("snapshot-begin", "snapshot_instance", "createImage", {"name": "crash"}),
+    Image("snapshot", "_snapshot_instance", "createImage", {"name": "crash"}),
+    Image("snapshot-stopped", "_snapshot_instance", "createImage", {"name": "crash"}, status="SHUTOFF",
+          done=("SHUTOFF",)),
+    Image("backup", "backup_instance", "createBackup", {"name": "crash", "backup_type": "daily", "rotation": 1}),
 ]
