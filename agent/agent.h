@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 #include "agent/base/nova_error.h"
+#include "compute/operation.h"
 #include "conf/options.h"
 
 typedef struct Agent Agent;
@@ -36,7 +37,8 @@ void agent_log_state(Agent *agent);
 json_t *agent_status(Agent *agent);
 /* Takes no more requests and starts none: what is queued stays in the journal for the next process. */
 void agent_drain(Agent *agent);
-struct Host *agent_host(Agent *agent);
+/* Borrowed: what its operations share. */
+Host *agent_host(Agent *agent);
 
 /* Stops consuming, lets what runs end for up to 'timeout_ms', closes the links. False when work was
  * left running: then the agent still exists and the process must exit. */

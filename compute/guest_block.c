@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/base/fail_point.h"
 #include "compute/guest_block.h"
 
 #include <libvirt/virterror.h>
 
+#include "agent/base/fail_point.h"
 #include "compute/guest_private.h"
 #include "compute/guest_xml.h"
 #include "compute/libvirt_auto.h"

@@ -81,13 +81,14 @@ libkilonova_a_SOURCES += \
 	compute/power_sync.c compute/power_sync.h \
 	compute/stop_delay.c compute/stop_delay.h \
 	compute/operation.c compute/operation.h \
+	compute/drift.c compute/drift.h compute/verify.c compute/verify.h \
 	compute/recovery.c compute/recovery.h \
 	compute/resource_tracker.c compute/resource_tracker.h compute/resource_tracker_private.h \
 	compute/traits.c compute/traits.h \
 	compute/ops/build.c compute/ops/build_resume.c compute/ops/build_resume.h \
 	compute/ops/build_undo.c compute/ops/build_undo.h compute/ops/console.c compute/ops/events.c \
 	compute/ops/ops.h compute/ops/power.c compute/ops/terminate.c compute/ops/steps.c compute/ops/steps.h
-unit_tests += tests/unit/test_node_id
+unit_tests += tests/unit/test_node_id tests/unit/test_drift tests/unit/test_build_stage
 unit_tests += tests/unit/test_init_host tests/unit/test_instance_events tests/unit/test_move_claim
 unit_tests += tests/unit/test_power_sync
 

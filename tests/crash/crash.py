@@ -28,6 +28,7 @@ TRACE = WORK / "trace"
 SOCKET = pathlib.Path(os.environ["LAB_DIR"]) / "hosts" / HOST / "state" / "kilonovad.sock"
 READS = re.compile(r"get|obj_load|refresh|-$")  # calls of the conductor that change nothing
 SETTLE_S = 60   # a task may take so long after the restart
+POINTS_A_TURN = 5  # of an operation, when there is little time
 LEFT_S = 20     # what is being removed may be seen for so long
 
 
@@ -193,12 +194,67 @@ def points_of(operation, bench, arguments):
     return [tuple(line.split(" ", 1)) for line in path.read_text().splitlines()]
 
 
-def wanted(arguments, operation, point=None):
-    """Is it among those named on the command line?"""
-    if not arguments.only:
-        return True
-    return any(name == operation.name or (point is None and name.startswith(operation.name + "/")) or
-               name == f"{operation.name}/{point}" for name in arguments.only)
+def choose_operations(names):
+    """Those named on the command line, in that order; else all."""
+    if not names:
+        return list(operations.OPERATIONS)
+    known = {operation.name: operation for operation in operations.OPERATIONS}
+    return list({known[name.split("/")[0]]: None for name in names})
+
+
+def is_wanted(names, operation, point):
+    return not names or operation.name in names or f"{operation.name}/{point}" in names
+
+
+def plan(arguments, bench, chance):
+    """Yields (operation, point, detail); point None: the operation itself does not work."""
+    chosen = choose_operations(arguments.only)
+    if chance:
+        chance.shuffle(chosen)
+    for operation in chosen:
+        try:
+            points = points_of(operation, bench, arguments)
+        except Exception as error:
+            yield operation, None, f"{type(error).__name__}: {error}".replace("\n", " ")[:500]
+            continue
+        if chance:
+            points = chance.sample(points, min(len(points), POINTS_A_TURN))
+        for point, detail in points:
+            if is_wanted(arguments.only, operation, point):
+                yield operation, point, detail
+
+
+def report(operation, point, detail, verdict, seen):
+    word = "ok" if verdict in ("ok", "not reached") else "not ok"
+    print(f"{word} {operation.name}/{point} ({detail}): {verdict}{', ' + seen if seen else ''}", flush=True)
+
+
+def run_all(arguments, bench, agent):
+    """The verdicts."""
+    chance = random.Random(arguments.seed) if arguments.minutes else None
+    deadline = time.monotonic() + (arguments.minutes or 1e9) * 60
+    commit = run("git", "rev-parse", "--short", "HEAD", check=False).stdout.strip() or "-"
+    results = Results()
+    done = []
+    for operation, point, detail in plan(arguments, bench, chance):
+        if time.monotonic() > deadline:
+            break
+        known = results.rows.get((operation.name, point))
+        if point is None:
+            known = (commit, "wrong", detail)
+            agent.ensure()
+            bench.discard()
+            tidy()
+        elif chance or arguments.again or not known or known[1] not in ("ok", "not reached"):
+            known = (commit, *try_point(operation, point, bench, agent))
+            results.add(operation.name, point, *known)
+        report(operation, point, detail, *known[1:])
+        done.append(known[1])
+    bench.discard()
+    if left(bench):
+        print("not ok at the end: " + left(bench))
+        done.append("leak")
+    return done
 
 
 def main():
@@ -208,53 +264,16 @@ def main():
     parser.add_argument("--again", action="store_true")
     parser.add_argument("only", nargs="*")
     arguments = parser.parse_args()
-    commit = run("git", "rev-parse", "--short", "HEAD", check=False).stdout.strip() or "-"
     os.environ["KILONOVA_FAIL_TRACE"] = str(TRACE)
-    deadline = time.monotonic() + arguments.minutes * 60 if arguments.minutes else None
     run(LAB / "agent", "kilonovad", "start", HOST)  # which also writes its configuration
     run(LAB / "agent", "kilonovad", "stop", HOST)
     agent = Agent()
     agent.start()
     tidy()
-    bench = operations.Bench(openstack.connect())
-    results = Results()
-    todo = []
-    chosen = [o for o in operations.OPERATIONS if wanted(arguments, o)]
-    if deadline:
-        random.Random(arguments.seed).shuffle(chosen)
-    for operation in chosen:
-        if deadline and todo and time.monotonic() > deadline - 60 * arguments.minutes * 0.7:
-            break
-        try:
-            passes = points_of(operation, bench, arguments)
-        except Exception as error:
-            print(f"not ok {operation.name}: {error}", flush=True)
-            results.add(operation.name, "undisturbed", commit, "wrong", str(error).replace("\n", " ")[:500])
-            tidy()
-            continue
-        todo += [(operation, point, detail) for point, detail in passes if wanted(arguments, operation, point)]
-    if deadline:
-        random.Random(arguments.seed).shuffle(todo)
-    else:  # what has happened says more than what was about to
-        todo.sort(key=lambda row: ":before" in row[1])
-    done = []
-    for operation, point, detail in todo:
-        if deadline and time.monotonic() > deadline:
-            break
-        known = results.rows.get((operation.name, point))
-        if deadline or arguments.again or not known or known[1] not in ("ok", "not reached"):
-            known = (commit, *try_point(operation, point, bench, agent))
-            results.add(operation.name, point, *known)
-        word = "ok" if known[1] in ("ok", "not reached") else "not ok"
-        print(f"{word} {operation.name}/{point} ({detail}): {known[1]}{', ' + known[2] if known[2] else ''}", flush=True)
-        done.append(known[1])
-    bench.discard()
-    if left(bench):
-        print("not ok at the end: " + left(bench))
-        done.append("leak")
+    done = run_all(arguments, operations.Bench(openstack.connect()), agent)
     agent.stop()
     run(LAB / "agent", "kilonovad", "start", HOST)
-    n = sum(v != "not reached" for v in done)
+    n = sum(verdict != "not reached" for verdict in done)
     print(f"{n} points, {done.count('leak')} leaks, {done.count('stuck')} stuck, {done.count('wrong')} wrong")
     return 0 if n and not {"leak", "stuck", "wrong"} & set(done) else 1
 

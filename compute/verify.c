@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define LOG_NAME "kilonova.compute.verify"
+#include "compute/verify.h"
+
+#include "agent/base/log.h"
+#include "agent/control/conductor_moves.h"
+#include "compute/ops/steps.h"
+#include "compute/recovery.h"
+#include "compute/resource_tracker.h"
+#include "network/vif_plug.h"
+#include "storage/disks.h"
+
+#define UUID_LENGTH 36
+
+typedef struct Reading {
+    Host *host;
+    const RequestContext *ctx;
+    GPtrArray *unread;
+    DriftFacts facts;
+} Reading;
+
+static GHashTable *
+new_set(void)
+{
+    return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+}
+
+static void
+reading_clear(Reading *reading)
+{
+    const GPtrArray *lists[] = {reading->facts.instances, reading->facts.domains, reading->facts.ports,
+                                reading->facts.folders};
+    GHashTable *sets[] = {reading->facts.busy, reading->facts.deleted, reading->facts.consumers,
+                          reading->facts.moves};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(lists); i++)
+        if (lists[i])
+            g_ptr_array_unref((GPtrArray *)lists[i]);
+    for (size_t i = 0; i < G_N_ELEMENTS(sets); i++)
+        if (sets[i])
+            g_hash_table_unref(sets[i]);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Reading, reading_clear)
+
+/* Takes ownership of the error. */
+static void
+not_read(Reading *reading, const char *what, NovaError *error)
+{
+    LOG_WARNING("verify: %s: %s", what, nova_error_details(error));
+    g_ptr_array_add(reading->unread, g_strdup_printf("%s: %s", what, nova_error_details(error)));
+    nova_error_free(error);
+}
+
+/* ---- reading ---- */
+
+static void
+read_consumers(Reading *reading)
+{
+    Host *host = reading->host;
+    NovaError *error = NULL;
+    const char *node = resource_tracker_node_uuid(host->tracker);
+    json_auto_t *allocations =
+        node ? placement_fetch_allocations_for_provider(host->placement, reading->ctx, node, &error) : NULL;
+    const char *consumer;
+    json_t *value;
+
+    if (!node)
+        nova_error_set(&error, NOVA_ERROR_NOVA_EXCEPTION, "the node is not known yet");
+    if (error) {
+        not_read(reading, "Placement", error);
+        return;
+    }
+    reading->facts.consumers = new_set();
+    json_object_foreach (allocations, consumer, value)
+        g_hash_table_add(reading->facts.consumers, g_strdup(consumer));
+}
+
+static void
+read_moves(Reading *reading)
+{
+    Host *host = reading->host;
+    NovaError *error = NULL;
+    g_autoptr(GPtrArray) moves = conductor_migrations_in_progress(host->conductor, reading->ctx,
+                                                                  host->name, host->node, &error);
+
+    for (guint i = 0; moves && i < moves->len; i++)
+        g_hash_table_add(reading->facts.moves, g_strdup(((const Migration *)moves->pdata[i])->uuid));
+    if (error)
+        not_read(reading, "the migrations", error);
+}
+
+static void
+read_host(Reading *reading)
+{
+    Host *host = reading->host;
+    int timeout_ms = (int)host->options->os_vif_ovs.ovs_vsctl_timeout * 1000;
+    NovaError *libvirt = NULL, *ovs = NULL;
+
+    reading->facts.domains = hypervisor_list_domains(host->hypervisor, &libvirt);
+    if (libvirt)
+        not_read(reading, "libvirt", libvirt);
+    reading->facts.ports = ovsdb_list_ports(host->ovsdb, timeout_ms, &ovs);
+    if (ovs)
+        not_read(reading, "Open vSwitch", ovs);
+    reading->facts.folders = disks_list_folders(host->options);
+}
+
+static void
+add_unknown(json_t *uuids, GHashTable *known, const char *uuid)
+{
+    if (uuid && !g_hash_table_contains(known, uuid)) {
+        g_hash_table_add(known, g_strdup(uuid));
+        json_array_append_new(uuids, json_string(uuid));
+    }
+}
+
+/* All that is here and no instance of this host. New reference. */
+static json_t *
+list_unknown(const DriftFacts *facts)
+{
+    g_autoptr(GHashTable) known = new_set();
+    json_t *uuids = json_array();
+    GHashTableIter iter;
+    gpointer consumer;
+
+    for (guint i = 0; i < facts->instances->len; i++)
+        g_hash_table_add(known, g_strdup(((const Instance *)facts->instances->pdata[i])->uuid));
+    for (guint i = 0; facts->domains && i < facts->domains->len; i++)
+        add_unknown(uuids, known, ((const DomainSummary *)facts->domains->pdata[i])->uuid);
+    for (guint i = 0; facts->ports && i < facts->ports->len; i++)
+        add_unknown(uuids, known, ((const OvsdbPort *)facts->ports->pdata[i])->vm_uuid);
+    for (guint i = 0; facts->folders && i < facts->folders->len; i++) {
+        g_autofree char *uuid = g_strndup(facts->folders->pdata[i], UUID_LENGTH);
+
+        add_unknown(uuids, known, uuid);
+    }
+    if (facts->consumers)
+        g_hash_table_iter_init(&iter, facts->consumers);
+    while (facts->consumers && g_hash_table_iter_next(&iter, &consumer, NULL))
+        add_unknown(uuids, known, consumer);
+    return uuids;
+}
+
+static void
+note_busy(Reading *reading, const char *uuid)
+{
+    if (reading->host->has_request(reading->host, uuid, NULL))
+        g_hash_table_add(reading->facts.busy, g_strdup(uuid));
+}
+
+/* Only what the database knows as deleted, and as having been here, is ours to remove. */
+static void
+read_deleted(Reading *reading)
+{
+    Host *host = reading->host;
+    g_autoptr(RequestContext) all = request_context_elevated(reading->ctx, "yes");
+    json_t *unknown = list_unknown(&reading->facts);
+    json_auto_t *filters = json_pack("{s:o, s:s, s:b}", "uuid", unknown, "host", host->name, "deleted", 1);
+    g_autoptr(GPtrArray) instances = NULL;
+    NovaError *error = NULL;
+    size_t i;
+    json_t *uuid;
+
+    json_array_foreach (unknown, i, uuid)
+        note_busy(reading, json_string_value(uuid));
+    if (json_array_size(unknown) == 0)
+        return;
+    instances = conductor_instances_by_filters(host->conductor, all, filters, NULL, &error);
+    for (guint j = 0; instances && j < instances->len; j++)
+        g_hash_table_add(reading->facts.deleted,
+                         g_strdup(((const Instance *)instances->pdata[j])->uuid));
+    if (error)
+        not_read(reading, "deleted instances", error);
+}
+
+GPtrArray *
+verify_host(Host *host, const RequestContext *ctx, GPtrArray *unread, NovaError **err)
+{
+    static const char *const attributes[] = {"info_cache", NULL};
+    g_auto(Reading) reading = {.host = host, .ctx = ctx, .unread = unread};
+
+    reading.facts.busy = new_set();
+    reading.facts.deleted = new_set();
+    reading.facts.moves = new_set();
+    /* What is on the host is read first: a server that comes meanwhile is in the database then. */
+    read_host(&reading);
+    read_consumers(&reading);
+    read_moves(&reading);
+    reading.facts.instances =
+        conductor_instances_by_host(host->conductor, ctx, host->name, attributes, err);
+    if (!reading.facts.instances)
+        return NULL;
+    for (guint i = 0; i < reading.facts.instances->len; i++)
+        note_busy(&reading, ((const Instance *)reading.facts.instances->pdata[i])->uuid);
+    read_deleted(&reading);
+    return drift_find(&reading.facts);
+}
+
+/* ---- mending ---- */
+
+static bool
+plug_ports(Host *host, const RequestContext *ctx, const char *uuid, NovaError **err)
+{
+    static const char *const attributes[] = {"info_cache", NULL};
+    g_autoptr(Instance) instance = conductor_instance_get(host->conductor, ctx, uuid, attributes, err);
+    g_autoptr(NetworkInfo) network = instance ? step_cached_network(instance, err) : NULL;
+
+    return network && vif_plug_all(host->ovsdb, host->options, network->vifs, uuid, err);
+}
+
+bool
+verify_heal(Host *host, const RequestContext *ctx, const Drift *drift, NovaError **err)
+{
+    switch (drift->kind) {
+    case DRIFT_DOMAIN_UNOWNED:
+    case DRIFT_PORT_UNOWNED:
+    case DRIFT_FILES_UNOWNED:
+        recovery_remove_local(host, drift->uuid);
+        return true;
+    case DRIFT_ALLOCATION_UNOWNED:
+        return placement_delete_allocations(host->placement, ctx, drift->uuid, true, NULL, err);
+    case DRIFT_PORT_MISSING:
+        return plug_ports(host, ctx, drift->uuid, err);
+    default:
+        return nova_error_set(err, NOVA_ERROR_NOVA_EXCEPTION, "%s is not ours to mend",
+                              drift_text(drift->kind));
+    }
+}

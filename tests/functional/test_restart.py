@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ending and starting the agent with work under way, and with many guests; what kilonovactl says of it."""
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import time
+
+from lab import HOST, LAB, LabTest, agent, agent_pid, run, wait
+
+CTL = pathlib.Path(__file__).resolve().parents[2] / "kilonovactl"
+SOCKET = pathlib.Path(os.environ["LAB_DIR"]) / "hosts" / HOST / "state" / "kilonovad.sock"
+STORM = int(os.environ.get("KILONOVA_STORM", 20))
+MANY = int(os.environ.get("KILONOVA_MANY_GUESTS", 100))
+
+
+def ctl(*argv, check=True):
+    result = run(CTL, "--socket", SOCKET, "--json", *argv, check=False)
+    if check and result.returncode:
+        raise AssertionError(result.stdout + result.stderr)
+    return json.loads(result.stdout)
+
+
+def ctl_or_none(*argv):
+    result = run(CTL, "--socket", SOCKET, "--json", *argv, check=False)
+    return json.loads(result.stdout) if result.returncode == 0 else None
+
+
+class Restart(LabTest):
+    def start(self):
+        agent("start", HOST)
+        wait(60, "the agent running", lambda: (ctl_or_none("status") or {}).get("state") == "running")
+
+    def end(self, number):
+        """Seconds until the process had gone."""
+        pid, began = agent_pid(), time.monotonic()
+        os.kill(pid, number)
+        while os.path.exists(f"/proc/{pid}") and "Z" not in open(f"/proc/{pid}/stat").read().split(")")[1][:3]:
+            self.assertLess(time.monotonic() - began, 30)
+            time.sleep(0.02)
+        return time.monotonic() - began
+
+    def storm(self):
+        return [self.request(f"storm-{i}", networks=["provider"]) for i in range(STORM)]
+
+    def all_active(self, servers, seconds):
+        for server in servers:
+            self.wait_status(server, "ACTIVE", seconds)
+
+    def test_restart_in_a_storm_of_builds_fails_none(self):
+        servers = self.storm()
+        wait(60, "builds under way", lambda: sum(job["state"] == "running" for job in ctl("status")["jobs"]) >= 2)
+        seconds = self.end(signal.SIGTERM)
+        print(f"{STORM} builds under way: TERM took {seconds:.2f} s")
+        self.assertLess(seconds, 5)
+        self.start()
+        self.all_active(servers, 300)
+        for server in servers:
+            self.delete(server)
+        self.assert_nothing_left()
+
+    def test_kill_in_a_storm_of_builds_fails_none(self):
+        servers = self.storm()
+        wait(60, "builds under way", lambda: sum(job["state"] == "running" for job in ctl("status")["jobs"]) >= 2)
+        self.end(signal.SIGKILL)
+        self.start()
+        self.all_active(servers, 300)
+        for server in servers:
+            self.delete(server)
+        self.assert_nothing_left()
+
+    def test_restart_with_many_guests(self):
+        """Halted guests, so that they cost nothing: made once, then the agent is started anew."""
+        servers = []
+        for i in range(MANY):
+            servers.append(self.request(f"many-{i}", flavor="tiny"))
+            if i % 10 == 9:
+                self.all_active(servers[-10:], 300)
+        self.end(signal.SIGTERM)
+        program = os.environ.get("KILONOVAD", str(CTL.parent / "kilonovad"))
+        conf = pathlib.Path(os.environ["LAB_DIR"]) / "etc" / f"nova-{HOST}.conf"
+        began = time.monotonic()
+        process = subprocess.Popen([program, "--config-file", conf], stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)
+        try:
+            while not (status := ctl_or_none("status")) or not status["connections"]["requests"]:
+                self.assertLess(time.monotonic() - began, 30)
+                time.sleep(0.01)
+            consuming = time.monotonic() - began
+            wait(60, "running", lambda: ctl("status")["state"] == "running")
+            running = time.monotonic() - began
+            rows = ctl("instances")
+            print(f"{MANY} guests: consuming after {consuming:.2f} s, all managed after {running:.2f} s")
+            managed = [row for row in rows if row["libvirt"] in ("running", "shutdown") and row.get("vm_state")]
+            self.assertEqual(len(managed), MANY)
+            self.assertEqual(ctl("verify", check=False)["drift"], [])
+            self.assertLess(consuming, 1)
+        finally:
+            process.terminate()
+            process.wait()
+            self.start()
+
+    def test_verify_finds_and_heals(self):
+        server = self.create("drifting", networks=["provider"])
+        port = next(iter(self.cloud.network.ports(device_id=server.id)))
+        self.assertEqual(ctl("verify")["drift"], [])
+        run("ovs-vsctl", f"--db={os.environ['LAB_OVSDB']}", "del-port", f"tap{port.id[:11]}")
+        found = ctl("verify", check=False)["drift"]
+        self.assertEqual([(d["kind"], d["instance"], d["ours"]) for d in found], [("port-missing", server.id, True)])
+        self.assertEqual(run(CTL, "--socket", SOCKET, "verify", check=False).returncode, 1)
+        self.assertEqual(ctl("verify", "--heal")["drift"][0]["state"], "mended")
+        self.assertEqual(ctl("verify")["drift"], [])
+
+    def test_verify_leaves_alone_what_nobody_knows(self):
+        folder = SOCKET.parent / "instances" / "5a5a5a5a-0000-4000-8000-000000000001"
+        folder.mkdir()
+        self.addCleanup(folder.rmdir)
+        found = ctl("verify", "--heal", check=False)["drift"]
+        self.assertEqual([(d["kind"], d["state"]) for d in found], [("files-unowned", "found")])
+
+    def test_status_shows_what_is_under_way(self):
+        server = self.request("watched", networks=["provider"])
+        job = wait(30, "the build in the status", lambda: next(
+            (j for j in ctl("status")["jobs"] if j["instance"] == server.id and j["step"]), None))
+        self.assertEqual(job["method"], "build_and_run_instance")
+        self.wait_status(server, "ACTIVE", 120)
+        self.assertEqual([j for j in ctl("status")["jobs"] if j["instance"] == server.id], [])
+
+    def test_drain_takes_no_more_requests(self):
+        server = self.create("drained")
+        run(CTL, "--socket", SOCKET, "drain")
+        self.assertEqual(ctl("status")["state"], "draining")
+        self.compute.stop_server(server.id)
+        time.sleep(2)
+        self.assertEqual(self.get(server).task_state, "powering-off")
+        self.end(signal.SIGTERM)
+        self.start()
+        self.wait_status(server, "SHUTOFF", 60)
