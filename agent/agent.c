@@ -27,6 +27,7 @@
 /* How long the last messages may take to leave when the process ends. */
 #define LINGER_MS 300
 #define PING_TIMEOUT_S 10
+#define CONSUMING_MS 2000
 /* In state_path. */
 #define JOURNAL_NAME "kilonovad.journal"
 #define CONTROL_SOCKET_NAME "kilonovad.sock"
@@ -114,6 +115,8 @@ start_identity(Agent *agent, RequestContext *ctx, NovaError **err)
 static bool
 start_instances(Agent *agent, RequestContext *ctx, NovaError **err)
 {
+    /* A request that waits at the broker says more than the state that its sender has set. */
+    rpc_server_wait_consuming(agent->server, CONSUMING_MS);
     return init_host_recover(&agent->host, ctx, err);
 }
 

@@ -142,6 +142,12 @@ typedef enum PowerIs {
 #define HARD_REBOOT_STARTED (TASK(REBOOTING_HARD) | TASK(REBOOT_STARTED_HARD))
 #define HARD_REBOOT_ALLOWED (VM(ACTIVE) | VM(STOPPED) | VM(PAUSED) | VM(SUSPENDED) | VM(ERROR))
 
+/* What Nova leaves for ever, its request being lost: only this host ends such a task. */
+#define LOST_TASKS                                                                                 \
+    (TASK(IMAGE_BACKUP) | TASK(UPDATING_PASSWORD) | TASK(PAUSING) | TASK(SUSPENDING) | TASK(RESUMING) |      \
+     TASK(RESCUING) | TASK(UNRESCUING) | TASK(SOFT_DELETING) | TASK(RESTORING) | TASK(SHELVING) |           \
+     TASK(SHELVING_IMAGE_PENDING_UPLOAD) | TASK(SHELVING_IMAGE_UPLOADING) | TASK(SHELVING_OFFLOADING))
+
 /* ComputeManager._init_instance(): the first row that fits. */
 static const struct {
     unsigned vm_states;
@@ -149,7 +155,9 @@ static const struct {
     PowerIs power;
     Recovery recovery;
 } recoveries[] = {
+    {VM(SOFT_DELETED), TASK(RESTORING), ANY_POWER, RECOVER_CLEAR_TASK},
     {VM(SOFT_DELETED), ANY_TASK, ANY_POWER, RECOVER_LEAVE},
+    {VM(ERROR), LOST_TASKS | REBUILD_TASKS, ANY_POWER, RECOVER_CLEAR_TASK},
     {VM(ERROR), ~(TASK(RESIZE_MIGRATING) | TASK(DELETING)), ANY_POWER, RECOVER_LEAVE},
     {VM(DELETED), ANY_TASK, ANY_POWER, RECOVER_FINISH_DELETE},
     {VM(BUILDING), TASK(DELETING), ANY_POWER, RECOVER_DELETE}, /* Nova: ERROR, and the user asks again */
@@ -167,6 +175,8 @@ static const struct {
     {ANY_VM, TASK(UNPAUSING), IS_PAUSED, RECOVER_UNPAUSE},
     {ANY_VM, TASK(POWERING_OFF), ANY_POWER, RECOVER_STOP},
     {ANY_VM, TASK(POWERING_ON), ANY_POWER, RECOVER_START},
+    {ANY_VM, TASK(PAUSING), IS_PAUSED, RECOVER_CLEAR_TASK_PAUSED},
+    {ANY_VM, LOST_TASKS, ANY_POWER, RECOVER_CLEAR_TASK},
 };
 
 static bool
@@ -340,6 +350,9 @@ recover(Host *host, RequestContext *ctx, Instance *owned, PowerState power_state
     case RECOVER_CLEAR_TASK_ACTIVE:
         clear_task(host, ctx, instance, VM_STATE_ACTIVE);
         plug(host, ctx, instance);
+        break;
+    case RECOVER_CLEAR_TASK_PAUSED:
+        clear_task(host, ctx, instance, VM_STATE_PAUSED);
         break;
     case RECOVER_UNPAUSE:
         unpause(host, ctx, instance);

@@ -33,6 +33,7 @@ typedef enum Recovery {
     RECOVER_FAIL_BUILD,  /* ERROR */
     RECOVER_CLEAR_TASK,
     RECOVER_CLEAR_TASK_ACTIVE, /* ... and it is ACTIVE */
+    RECOVER_CLEAR_TASK_PAUSED, /* ... and it is PAUSED */
     RECOVER_UNPAUSE,
     RECOVER_DELETE,
     RECOVER_FINISH_DELETE, /* it is deleted in the database */

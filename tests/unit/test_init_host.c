@@ -44,6 +44,19 @@ a_deletion_is_finished(void **state G_GNUC_UNUSED)
 }
 
 static void
+a_task_whose_request_was_lost_does_not_stay_for_ever(void **state G_GNUC_UNUSED)
+{
+    EXPECT_RECOVERY(ACTIVE, SUSPENDING, RUNNING, CLEAR_TASK);
+    EXPECT_RECOVERY(SUSPENDED, RESUMING, SHUTDOWN, CLEAR_TASK);
+    EXPECT_RECOVERY(ACTIVE, RESCUING, SHUTDOWN, CLEAR_TASK);
+    EXPECT_RECOVERY(RESCUED, UNRESCUING, RUNNING, CLEAR_TASK);
+    EXPECT_RECOVERY(ACTIVE, PAUSING, PAUSED, CLEAR_TASK_PAUSED);
+    EXPECT_RECOVERY(ACTIVE, SHELVING_IMAGE_UPLOADING, RUNNING, CLEAR_TASK);
+    EXPECT_RECOVERY(SOFT_DELETED, RESTORING, SHUTDOWN, CLEAR_TASK);
+    EXPECT_RECOVERY(ERROR, REBUILDING, NOSTATE, CLEAR_TASK);
+}
+
+static void
 power_operations_are_taken_up(void **state G_GNUC_UNUSED)
 {
     EXPECT_RECOVERY(ACTIVE, POWERING_OFF, RUNNING, STOP);
@@ -90,6 +103,7 @@ main(void)
         cmocka_unit_test(what_is_not_ours_is_left_alone),
         cmocka_unit_test(a_build_that_was_interrupted_has_failed),
         cmocka_unit_test(a_deletion_is_finished),
+        cmocka_unit_test(a_task_whose_request_was_lost_does_not_stay_for_ever),
         cmocka_unit_test(power_operations_are_taken_up),
         cmocka_unit_test(a_snapshot_is_forgotten),
         cmocka_unit_test(guest_that_ran_before_is_resumed),
