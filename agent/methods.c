@@ -31,7 +31,7 @@ static const Method methods[] = {
      "instance image_id clean_shutdown accel_uuids", ""},
     {"shelve_offload_instance", op_shelve_offload_instance, LANE_LONG, SERIAL | EVENT | FAULT | REVERT_TASK | DURABLE | WHILE_TASK, NULL,
      NULL, "instance clean_shutdown accel_uuids", ""},
-    {"unshelve_instance", op_unshelve_instance, LANE_LONG, SERIAL | EVENT | FAULT | REVERT_TASK, NULL, NULL,
+    {"unshelve_instance", op_unshelve_instance, LANE_LONG, SERIAL | EVENT | FAULT | REVERT_TASK | DURABLE | WHILE_TASK, NULL, NULL,
      "instance image filter_properties node request_spec accel_uuids", ""},
     {"pause_instance", op_pause_instance, LANE_DEFAULT, EVENT | FAULT | REVERT_TASK | DURABLE | WHILE_TASK, NULL, "pause",
      "instance", ""},

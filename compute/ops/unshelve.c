@@ -8,6 +8,7 @@
 #include "compute/ops/shelve.h"
 #include "compute/ops/spawn.h"
 #include "compute/ops/steps.h"
+#include "compute/recovery.h"
 #include "compute/resource_tracker.h"
 #include "storage/disks.h"
 
@@ -19,6 +20,7 @@ typedef struct Unshelve {
     bool auto_disk_config;
     GuestPlan *plan;
     bool is_claimed;
+    bool is_spawned; /* by the process before us */
 } Unshelve;
 
 static void
@@ -100,7 +102,7 @@ claim_and_spawn(Unshelve *unshelve, NovaError **err)
     if (!plan_guest(unshelve, err))
         return false;
     spawn.plan = unshelve->plan;
-    return spawn_guest(&spawn, err);
+    return unshelve->is_spawned || spawn_guest(&spawn, err);
 }
 
 static bool
@@ -133,6 +135,26 @@ unshelve_failed(Unshelve *unshelve, NovaError *error, NovaError **err)
     return nova_error_propagate(err, error);
 }
 
+/* A process before us had begun it: what it had put aside is in the request, what it had made goes,
+ * unless the guest runs already. */
+static bool
+begin_again(Unshelve *unshelve, NovaError **err)
+{
+    Operation *op = unshelve->op;
+    Instance *instance = op->instance;
+    g_autoptr(Instance) asked = instance_from_json(json_object_get(op->args, "instance"), err);
+
+    if (!asked)
+        return false;
+    OBJECT_SET_STRING(instance, image_ref, asked->image_ref);
+    OBJECT_SET_STRING(instance, key_data, asked->key_data);
+    OBJECT_SET(instance, auto_disk_config, asked->auto_disk_config);
+    unshelve->is_spawned = step_power_state(op->host, instance) == POWER_STATE_RUNNING;
+    if (!unshelve->is_spawned)
+        recovery_remove_local(op->host, instance->uuid);
+    return true;
+}
+
 bool
 op_unshelve_instance(Operation *op, NovaError **err)
 {
@@ -142,6 +164,8 @@ op_unshelve_instance(Operation *op, NovaError **err)
 
     LOG_INFO("Unshelving");
     if (!step_load_instance(op->host, op->ctx, instance, err))
+        return false;
+    if (op->is_resumed && !begin_again(&unshelve, err))
         return false;
     notifier_instance(op->host->notifier, op->ctx, instance, "unshelve", "start", NULL);
     OBJECT_SET(instance, task_state, TASK_STATE_SPAWNING);

@@ -92,6 +92,8 @@ WAYS = {
     ("PAUSED", "ACTIVE"): ("unpause", None),
     ("ACTIVE", "SUSPENDED"): ("suspend", None),
     ("SUSPENDED", "ACTIVE"): ("resume", None),
+    ("ACTIVE", "SHELVED_OFFLOADED"): ("shelve", None),
+    ("SHELVED_OFFLOADED", "ACTIVE"): ("unshelve", None),
 }
 
 
@@ -168,6 +170,11 @@ class Image(Operation):
         return left
 
 
+class Rebuild(Operation):
+    def act(self, bench, server):
+        bench.action(server, "rebuild", {"imageRef": bench.images["hlt"]})
+
+
 OPERATIONS = [
     Build("build"),
     Build("build-config-drive", config_drive=True, admin_pass="sesame"),
@@ -185,5 +192,8 @@ OPERATIONS = [
     Image("snapshot", "_snapshot_instance", "createImage", {"name": "crash"}),
     Image("snapshot-stopped", "_snapshot_instance", "createImage", {"name": "crash"}, status="SHUTOFF",
           done=("SHUTOFF",)),
+    Rebuild("rebuild", "rebuild_instance", "rebuild"),
+    Operation("shelve", "shelve_instance", "shelve", done=("SHELVED_OFFLOADED",)),
+    Operation("unshelve", "unshelve_instance", "unshelve", status="SHELVED_OFFLOADED"),
     Image("backup", "backup_instance", "createBackup", {"name": "crash", "backup_type": "daily", "rotation": 1}),
 ]
