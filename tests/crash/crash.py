@@ -257,13 +257,36 @@ def run_all(arguments, bench, agent):
     return done
 
 
+def write_report():
+    """results.tsv and the details of the traces as Markdown: a line a point."""
+    rows = Results().rows
+    reached = {key: row for key, row in rows.items() if row[1] != "not reached"}
+    count = {verdict: sum(row[1] == verdict for row in reached.values()) for verdict in ("leak", "stuck", "wrong")}
+    print("# kill -9 at every fail-point\n\nMade by `tests/crash/run`, this table by `tests/crash/run --report`: the agent"
+          " kills itself at the point, is started again, and the audit looks for what is left.\n")
+    print(f"**{len(reached)} points, {count['leak']} leaks, {count['stuck']} stuck, {count['wrong']} wrong**\n")
+    print("| operation | point | at | recovery seen | commit |\n|---|---|---|---|---|")
+    for operation in operations.OPERATIONS:
+        path = WORK / f"points-{operation.name}"
+        for line in path.read_text().splitlines() if path.exists() else []:
+            point, detail = line.split(" ", 1)
+            commit, verdict, seen = rows.get((operation.name, point), ("-", "not reached", ""))
+            if verdict != "not reached":
+                detail = "" if detail == "-" else re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "UUID", detail)
+                print(f"| {operation.name} | {point} | {detail} | {verdict}: {seen} | {commit} |")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float)
     parser.add_argument("--seed", default="0")
     parser.add_argument("--again", action="store_true")
     parser.add_argument("only", nargs="*")
+    parser.add_argument("--report", action="store_true")
     arguments = parser.parse_args()
+    if arguments.report:
+        write_report()
+        return 0
     os.environ["KILONOVA_FAIL_TRACE"] = str(TRACE)
     run(LAB / "agent", "kilonovad", "start", HOST)  # which also writes its configuration
     run(LAB / "agent", "kilonovad", "stop", HOST)
