@@ -441,7 +441,7 @@ answer(Job *job, const Operation *op, const NovaError *error)
 {
     if (!job->request || job->n_begun > 0)
         return;
-    if (job->dispatcher->server) /* one from the journal cannot be answered yet */
+    if (job->request->msg_id && job->dispatcher->server) /* one from the journal has no way back yet */
         rpc_server_adopt_request(job->dispatcher->server, job->request);
     if (error)
         rpc_reply_failure(job->request, error);
@@ -566,6 +566,7 @@ dispatcher_on_request(RpcRequest *request, void *user)
             LOG_ERROR("Exception during message handling: %s", nova_error_message(error));
             rpc_reply_failure(request, error);
         }
+        journal_end(dispatcher->host->journal, request->journal_id);
         rpc_request_free(request);
         return;
     }
