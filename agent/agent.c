@@ -22,6 +22,7 @@
 #include "compute/init_host.h"
 #include "compute/power_sync.h"
 #include "compute/resource_tracker.h"
+#include "compute/verify.h"
 #include "compute/tasks/tasks.h"
 
 /* How long the last messages may take to leave when the process ends. */
@@ -239,6 +240,7 @@ start_main(void *user)
             return NULL;
     image_cache_remove_leftovers(agent->host.image_cache);
     set_waiting_for(agent, NULL);
+    dispatcher_queue_work(&agent->host, "remove what deleted servers left", verify_reap, ctx, NULL);
     agent->periodic = periodic_start(&agent->host, agent->dispatcher);
     LOG_INFO("Compute service of host %s is up, node %s", agent->host.name, agent->node_uuid);
     sd_notify(0, "STATUS=Running");

@@ -226,3 +226,33 @@ verify_heal(Host *host, const RequestContext *ctx, const Drift *drift, NovaError
                               drift_text(drift->kind));
     }
 }
+
+static bool
+is_of_deleted_server(const Drift *drift)
+{
+    return drift->is_ours && drift->kind != DRIFT_PORT_MISSING;
+}
+
+void
+verify_reap(Host *host, RequestContext *ctx, Instance *unused G_GNUC_UNUSED)
+{
+    g_autoptr(GPtrArray) unread = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(NovaError) error = NULL;
+    g_autoptr(GPtrArray) drifts = NULL;
+
+    if (g_strcmp0(host->options->default_group.running_deleted_instance_action, "reap") != 0)
+        return;
+    drifts = verify_host(host, ctx, unread, &error);
+    for (guint i = 0; drifts && i < drifts->len; i++) {
+        const Drift *drift = drifts->pdata[i];
+        g_autoptr(NovaError) failure = NULL;
+
+        if (!is_of_deleted_server(drift))
+            continue;
+        LOG_INFO("Deleted while no agent ran: %s, %s", drift->uuid, drift_text(drift->kind));
+        if (!verify_heal(host, ctx, drift, &failure))
+            LOG_ERROR("Removing it: %s", nova_error_details(failure));
+    }
+    if (error)
+        LOG_ERROR("Looking for what deleted servers left: %s", nova_error_details(error));
+}

@@ -13,3 +13,7 @@ GPtrArray *verify_host(Host *host, const RequestContext *ctx, GPtrArray *unread,
 /* Mends one that is ours: what belongs to a deleted instance goes, a missing port is plugged. */
 bool verify_heal(Host *host, const RequestContext *ctx, const Drift *drift, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
+
+/* At start: what is left of servers that were deleted while no agent ran, unless
+ * running_deleted_instance_action is something else than "reap". Host.queue_work's signature. */
+void verify_reap(Host *host, RequestContext *ctx, Instance *unused);
