@@ -21,12 +21,16 @@ tests_functional_rpc_echo_SOURCES = tests/functional/rpc_echo.c
 # Our methods for tests/functional/test_methods.py: made by tests/functional/run.
 EXTRA_PROGRAMS += tests/functional/print_methods
 tests_functional_print_methods_SOURCES = tests/functional/print_methods.c agent/methods.c
+
+# What test_notifications.py compares with Nova's samples.
+EXTRA_PROGRAMS += tests/functional/render_notification
+tests_functional_render_notification_SOURCES = tests/functional/render_notification.c
 CLEANFILES += $(EXTRA_PROGRAMS)
 
 EXTRA_DIST += tests/unit/layers tests/unit/data tests/fuzz/corpus tests/unit/cmocka_all.h tests/build \
-	tests/lint tests/bench tests/demo tests/equality tests/tempest tests/lab tests/functional/run tests/functional/lab.py \
+	tests/lint tests/bench tests/demo tests/parity tests/equality tests/tempest tests/lab tests/functional/run tests/functional/lab.py \
 	tests/functional/runner.py tests/functional/test_agent.py tests/functional/test_boot.py \
-	tests/functional/test_bus.py tests/functional/test_hostile.py tests/functional/test_rpc.py \
+	tests/functional/test_bus.py tests/functional/test_hostile.py tests/functional/test_notifications.py tests/functional/test_rpc.py \
 	tests/functional/test_scale.py tests/functional/test_snapshot.py \
 	tests/functional/nova_rpc.py tests/functional/test_methods.py tests/functional/test_states.py \
 	tests/functional/test_rebuild.py tests/functional/test_consoles.py tests/functional/test_host.py \
