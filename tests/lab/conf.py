@@ -159,8 +159,6 @@ def glance():
 
 def nova():
     copy_defaults('nova')
-    os.makedirs(f'{STATE}/novnc', exist_ok=True)
-    write(f'{STATE}/novnc/vnc_lite.html', '<html>lab</html>\n')
     write(f'{ETC}/nova/nova.conf', ini({
         'DEFAULT': {'debug': 'false', 'transport_url': TRANSPORT, 'my_ip': ADDR, 'host': 'control',
                     'state_path': f'{STATE}/nova', 'enabled_apis': 'osapi_compute',

@@ -184,7 +184,9 @@ start_cinder() { # what few tests need, so it runs only when asked for
 }
 
 start_novnc() {
+    local web
+    web=$("$LAB_SOURCE/debian-package" novnc)/usr/share/novnc
     start novncproxy "$nova_conf" "$LAB_VENV/lock" -- "${in_cp[@]}" "$CP/nova-novncproxy" \
-        --config-file "$nova_conf" --web "$STATE/novnc"
+        --config-file "$nova_conf" --web "$web"
     wait_for 60 novncproxy listens 6080
 }
