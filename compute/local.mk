@@ -111,7 +111,7 @@ tests_unit_test_tasks_SOURCES = tests/unit/test_tasks.c $(fake_rpc)
 
 # Consoles, what the guest agent does, what is asked of the host.
 libkilonova_a_SOURCES += \
-	compute/console_url.c compute/console_url.h compute/serial_ports.c compute/serial_ports.h \
+	compute/console_log.c compute/console_log.h compute/console_url.c compute/console_url.h compute/serial_ports.c compute/serial_ports.h \
 	compute/ops/console_access.c compute/ops/host.c compute/ops/network_info.c compute/ops/password.c \
 	compute/ops/quiesce.c compute/ops/rescue.c
-unit_tests += tests/unit/test_console_url tests/unit/test_serial_ports
+unit_tests += tests/unit/test_console_log tests/unit/test_console_url tests/unit/test_serial_ports
