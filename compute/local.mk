@@ -94,7 +94,7 @@ unit_tests += tests/unit/test_power_sync
 
 # Making guests anew.
 libkilonova_a_SOURCES += compute/ops/spawn.c compute/ops/spawn.h compute/ops/rebuild.c \
-	compute/ops/shelve.c compute/ops/unshelve.c
+	compute/ops/shelve.c compute/ops/shelve.h compute/ops/unshelve.c
 
 # Images of a server's disk.
 libkilonova_a_SOURCES += compute/ops/snapshot.c compute/ops/snapshot.h compute/ops/snapshot_take.c compute/ops/snapshot_undo.c compute/ops/snapshot_undo.h
