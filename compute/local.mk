@@ -96,6 +96,9 @@ unit_tests += tests/unit/test_power_sync
 libkilonova_a_SOURCES += compute/ops/spawn.c compute/ops/spawn.h compute/ops/rebuild.c \
 	compute/ops/shelve.c compute/ops/shelve.h compute/ops/unshelve.c
 
+# Resizes and cold migrations.
+libkilonova_a_SOURCES += compute/ops/move.c compute/ops/move.h compute/ops/resize.c compute/ops/resize_end.c
+
 # Images of a server's disk.
 libkilonova_a_SOURCES += compute/ops/snapshot.c compute/ops/snapshot.h compute/ops/snapshot_take.c compute/ops/snapshot_undo.c compute/ops/snapshot_undo.h
 unit_tests += tests/unit/test_snapshot

@@ -72,6 +72,17 @@ resource_tracker_node_uuid(const ResourceTracker *tracker)
     return tracker->node_uuid;
 }
 
+int64_t
+resource_tracker_node_id(ResourceTracker *tracker)
+{
+    int64_t id;
+
+    pthread_mutex_lock(&tracker->lock);
+    id = tracker->node ? tracker->node->id : 0;
+    pthread_mutex_unlock(&tracker->lock);
+    return id;
+}
+
 /* ---- usage ---- */
 
 /* Deleted instances count nothing, nor do those that a shelve has taken off the host. */

@@ -49,5 +49,7 @@ void resource_tracker_note(ResourceTracker *tracker, const RequestContext *ctx,
 void resource_tracker_build_failed(ResourceTracker *tracker, const RequestContext *ctx);
 void resource_tracker_build_succeeded(ResourceTracker *tracker);
 
+/* ComputeNode.id; 0 before the first update. */
+int64_t resource_tracker_node_id(ResourceTracker *tracker);
 /* Borrowed, until the next resource_tracker_identify(). */
 const char *resource_tracker_node_uuid(const ResourceTracker *tracker);

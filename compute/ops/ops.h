@@ -35,6 +35,15 @@ bool op_get_diagnostics(Operation *op, NovaError **err);
 bool op_get_instance_diagnostics(Operation *op, NovaError **err);
 bool op_trigger_crash_dump(Operation *op, NovaError **err);
 
+/* resize.c, resize_end.c */
+bool op_prep_resize(Operation *op, NovaError **err);
+bool op_resize_instance(Operation *op, NovaError **err);
+bool op_finish_resize(Operation *op, NovaError **err);
+bool op_confirm_resize(Operation *op, NovaError **err);
+bool op_revert_resize(Operation *op, NovaError **err);
+bool op_finish_revert_resize(Operation *op, NovaError **err);
+bool op_check_instance_shared_storage(Operation *op, NovaError **err);
+
 /* rebuild.c, shelve.c, unshelve.c */
 bool op_rebuild_instance(Operation *op, NovaError **err);
 bool op_shelve_instance(Operation *op, NovaError **err);

@@ -10,12 +10,10 @@
 #include "storage/config_drive.h"
 #include "storage/disks.h"
 
-/* Ports whose wiring Neutron will report: those that are not up yet. */
-static EventWaiter *
-prepare_plug_events(const Spawn *spawn)
+EventWaiter *
+spawn_prepare_plug_events(Operation *op, const GuestPlan *plan)
 {
-    Operation *op = spawn->op;
-    const GPtrArray *vifs = spawn->plan->network->vifs;
+    const GPtrArray *vifs = plan->network->vifs;
     g_autofree const char **ids = g_new0(const char *, vifs->len + 1);
     unsigned n = 0;
 
@@ -65,7 +63,7 @@ spawn_guest(const Spawn *spawn, NovaError **err)
         return nova_error_prefix(err, "creating the disks");
     if (spawn->after_disks && !spawn->after_disks(spawn->user, err))
         return false;
-    waiter = prepare_plug_events(spawn);
+    waiter = spawn_prepare_plug_events(op, spawn->plan);
     start.waiter = waiter;
     if (!step_start_guest(op->host, op->instance, &start, err))
         return nova_error_prefix(err, "starting the guest");

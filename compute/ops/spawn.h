@@ -3,6 +3,7 @@
 /* A guest made on this host from an image: what a build, a rebuild and an unshelve have in common. */
 
 #include "compute/guest_config.h"
+#include "compute/instance_events.h"
 #include "compute/operation.h"
 
 typedef struct Spawn {
@@ -18,6 +19,9 @@ typedef struct Spawn {
 /* LibvirtDriver.spawn(): disks, config drive, domain; waits until Neutron has wired the ports that
  * are not up yet. On failure no domain is left, but perhaps files. */
 bool spawn_guest(const Spawn *spawn, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+
+/* For ports whose wiring Neutron will report: those that are not up yet. NULL: nobody is to wait. */
+EventWaiter *spawn_prepare_plug_events(Operation *op, const GuestPlan *plan);
 
 /* _update_instance_after_spawn(): ACTIVE and what belongs to it; not saved. */
 void spawn_note(Operation *op, const GuestPlan *plan);

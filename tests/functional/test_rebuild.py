@@ -9,6 +9,10 @@ class OnDisk(LabTest):
     """The guest's own files are in its memory: what is to be found again is written on its disk."""
     SECTOR = 2000000
 
+    def events(self, server, action):
+        """The agent's: the conductor records its own part too."""
+        return {k: v for k, v in self.actions(server)[action].items() if k.startswith("compute_")}
+
     def mark(self, key, address, text):
         self.ssh(key, address, f"echo {text} | dd of=/dev/vda bs=512 seek={self.SECTOR} conv=notrunc && sync", 240)
 
@@ -19,10 +23,6 @@ class OnDisk(LabTest):
 class Rebuild(OnDisk):
     def rebuild(self, server, image, **more):
         self.compute.rebuild_server(server.id, image=self.images[image].id, **more)
-
-    def events(self, server, action):
-        """The agent's: the conductor records its own part too."""
-        return {k: v for k, v in self.actions(server)[action].items() if k.startswith("compute_")}
 
     def test_same_image(self):
         name, key = self.keypair()
@@ -83,7 +83,7 @@ class Shelve(OnDisk):
         self.assertEqual(self.allocations(server), {})
         image = self.cloud.image.find_image("shelf-shelved")
         self.assertEqual(image.status, "active")
-        self.assertEqual(self.actions(server)["shelve"], {"compute_shelve_instance": "Success"})
+        self.assertEqual(self.events(server, "shelve"), {"compute_shelve_instance": "Success"})
         port = next(self.cloud.network.ports(device_id=server.id))
         self.assertEqual(port.binding_host_id or "", "")
 
@@ -97,7 +97,7 @@ class Shelve(OnDisk):
         self.assertEqual(len(self.allocations(server)), 1)
         base = json.loads(run("qemu-img", "info", "-U", "--output=json", self.instance_folder(server) / "disk").stdout)
         self.assertIn("/_base/", base["backing-filename"])  # the image's own, not the shelved one's
-        self.assertEqual(self.actions(server)["unshelve"], {"compute_unshelve_instance": "Success"})
+        self.assertEqual(self.events(server, "unshelve"), {"compute_unshelve_instance": "Success"})
         self.delete(server)
         self.assert_nothing_left()
 
