@@ -7,8 +7,10 @@
 #include "agent/base/log.h"
 #include "compute/node_id.h"
 #include "compute/ops/snapshot_undo.h"
+#include "compute/ops/move.h"
 #include "compute/ops/steps.h"
 #include "network/vif_plug.h"
+#include "storage/disk_move.h"
 
 /* nova.objects.service.NODE_IDENTITY_VERSION: computes from this one on have a compute_id. */
 #define NODE_IDENTITY_VERSION 65
@@ -165,6 +167,7 @@ static const struct {
     {ANY_VM, BUILD_TASKS, ANY_POWER, RECOVER_FAIL_BUILD},
     {VM(ACTIVE) | VM(STOPPED), REBUILD_TASKS, ANY_POWER, RECOVER_FAIL_BUILD},
     {ANY_VM, SNAPSHOT_TASKS | TASK(RESIZE_PREP), ANY_POWER, RECOVER_CLEAR_TASK},
+    {ANY_VM, TASK(RESIZE_MIGRATING), ANY_POWER, RECOVER_REVERT_RESIZE},
     {ANY_VM, TASK(DELETING), ANY_POWER, RECOVER_DELETE},
     {VM(ACTIVE), TASK(REBOOT_PENDING), IS_RUNNING, RECOVER_REBOOT_SOFT},
     {VM(ACTIVE), TASK(REBOOT_PENDING), IS_NOT_RUNNING, RECOVER_REBOOT_HARD},
@@ -231,6 +234,20 @@ clear_task(Host *host, const RequestContext *ctx, Instance *instance, VmState vm
                 task_state_name(instance->task_state));
     step_set_states(instance, vm_state, TASK_STATE_NONE);
     save(host, ctx, instance);
+}
+
+/* finish_revert_migration(), and what holds resources for the move is over too. */
+static void
+revert_resize(Host *host, RequestContext *ctx, Instance *instance)
+{
+    g_autoptr(NovaError) error = NULL, failure = NULL;
+
+    if (!disk_move_restore(host->options, instance->uuid, &error) ||
+        (!move_was_stopped(instance) && !step_recreate_guest(host, ctx, instance, &error)))
+        LOG_ERROR("Failed to revert crashed migration: %s", nova_error_details(error));
+    if (!move_give_up(host, ctx, instance->uuid, &failure))
+        LOG_ERROR("Giving the migration up: %s", nova_error_details(failure));
+    clear_task(host, ctx, instance, instance->vm_state);
 }
 
 static void
@@ -356,6 +373,9 @@ recover(Host *host, RequestContext *ctx, Instance *owned, PowerState power_state
         break;
     case RECOVER_UNPAUSE:
         unpause(host, ctx, instance);
+        break;
+    case RECOVER_REVERT_RESIZE:
+        revert_resize(host, ctx, instance);
         break;
     case RECOVER_PLUG:
         if (host->options->default_group.resume_guests_state_on_host_boot &&

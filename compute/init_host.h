@@ -37,6 +37,7 @@ typedef enum Recovery {
     RECOVER_UNPAUSE,
     RECOVER_DELETE,
     RECOVER_FINISH_DELETE, /* it is deleted in the database */
+    RECOVER_REVERT_RESIZE, /* its disks were being moved: they go back */
     RECOVER_REBOOT_SOFT,
     RECOVER_REBOOT_HARD,
     RECOVER_STOP,

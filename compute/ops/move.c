@@ -128,6 +128,25 @@ move_delete_allocation(Operation *op, const Migration *migration, NovaError **er
     return false;
 }
 
+bool
+move_give_up(Host *host, const RequestContext *ctx, const char *uuid, NovaError **err)
+{
+    g_autoptr(GPtrArray) migrations =
+        conductor_migrations_in_progress(host->conductor, ctx, host->name, host->node, err);
+
+    for (guint i = 0; migrations && i < migrations->len; i++) {
+        Migration *migration = migrations->pdata[i];
+
+        if (g_strcmp0(migration->instance_uuid, uuid) != 0 || strcmp(migration->status, "error") == 0)
+            continue;
+        OBJECT_SET_STRING(migration, status, "error");
+        if (!placement_move_allocations(host->placement, ctx, migration->uuid, uuid, err) ||
+            !conductor_migration_save(host->conductor, ctx, migration, err))
+            return false;
+    }
+    return migrations != NULL;
+}
+
 /* ---- swap ---- */
 
 static BlockDeviceMapping *

@@ -33,6 +33,11 @@ bool move_revert_allocation(Operation *op, const Migration *migration, NovaError
 bool move_delete_allocation(Operation *op, const Migration *migration, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
 
+/* A move that this process, started anew, cannot go on with: its migrations are in error and what they
+ * held is the server's again. */
+bool move_give_up(Host *host, const RequestContext *ctx, const char *uuid, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+
 /* _update_bdm_for_swap_to_finish_resize(): the mapping of the swap disk follows the flavor. */
 bool move_update_swap(Operation *op, const Flavor *from, const Flavor *to, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;

@@ -352,6 +352,9 @@ send_failed(Resize *resize, VmState state, NovaError *error, NovaError **err)
     step_error_out(op, resize->is_harmless, state, error);
     if (!move_revert_allocation(op, resize->migration, &failure))
         LOG_ERROR("Reverting the allocation: %s", nova_error_details(failure));
+    /* At another host the claim lasts until its next update of resources. */
+    if (g_strcmp0(resize->migration->dest_compute, op->host->name) == 0)
+        move_claim_abort(op->host->tracker, op->ctx, op->instance);
     return nova_error_propagate(err, error);
 }
 

@@ -57,6 +57,14 @@ a_task_whose_request_was_lost_does_not_stay_for_ever(void **state G_GNUC_UNUSED)
 }
 
 static void
+disks_on_their_way_go_back(void **state G_GNUC_UNUSED)
+{
+    EXPECT_RECOVERY(ACTIVE, RESIZE_MIGRATING, SHUTDOWN, REVERT_RESIZE);
+    EXPECT_RECOVERY(ERROR, RESIZE_MIGRATING, NOSTATE, REVERT_RESIZE);
+    EXPECT_RECOVERY(ACTIVE, RESIZE_PREP, RUNNING, CLEAR_TASK);
+}
+
+static void
 power_operations_are_taken_up(void **state G_GNUC_UNUSED)
 {
     EXPECT_RECOVERY(ACTIVE, POWERING_OFF, RUNNING, STOP);
@@ -104,6 +112,7 @@ main(void)
         cmocka_unit_test(a_build_that_was_interrupted_has_failed),
         cmocka_unit_test(a_deletion_is_finished),
         cmocka_unit_test(a_task_whose_request_was_lost_does_not_stay_for_ever),
+        cmocka_unit_test(disks_on_their_way_go_back),
         cmocka_unit_test(power_operations_are_taken_up),
         cmocka_unit_test(a_snapshot_is_forgotten),
         cmocka_unit_test(guest_that_ran_before_is_resumed),
