@@ -18,7 +18,7 @@
 #include "conf/options_load.h"
 
 /* What runs gets this long to end after TERM; the rest is for the next process. */
-#define STOP_MS 4000
+#define STOP_MS 3000
 #define STOP_NOW_MS 0
 
 static const char usage[] =
