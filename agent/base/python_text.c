@@ -175,13 +175,31 @@ python_int_base16(const char *text, int64_t *ret_value)
     return true;
 }
 
+/* Digits that are no decimal ones: superscripts, subscripts, in circles, brackets, with a point. */
+static bool
+is_other_digit(gunichar c)
+{
+    static const struct { gunichar first, last; } ranges[] = {
+        {0xb2, 0xb3},     {0xb9, 0xb9},     {0x2070, 0x2070}, {0x2074, 0x2079}, {0x2080, 0x2089},
+        {0x2460, 0x2468}, {0x2474, 0x247c}, {0x2488, 0x2490},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(ranges); i++) {
+        if (c >= ranges[i].first && c <= ranges[i].last)
+            return true;
+    }
+    return false;
+}
+
 bool
 python_is_digits(const char *text)
 {
     if (!*text)
         return false;
     for (; *text; text = g_utf8_next_char(text)) {
-        if (g_unichar_digit_value(g_utf8_get_char(text)) < 0)
+        const gunichar c = g_utf8_get_char(text);
+
+        if (g_unichar_digit_value(c) < 0 && !is_other_digit(c))
             return false;
     }
     return true;

@@ -23,7 +23,7 @@ bool python_int(const char *text, int64_t *ret_value, NovaError **err);
 bool python_int_base16(const char *text, int64_t *ret_value);
 /* str(int(text)), of any length; NULL with ValueError; g_free(). */
 char *python_int_text(const char *text, NovaError **err);
-/* str.isdigit(), of decimal digits. */
+/* str.isdigit(), which knows digits that int() refuses. */
 bool python_is_digits(const char *text);
 
 /* oslo_utils.strutils.string_to_bytes(text, return_int=True): "2MB", "1.5GiB", "8192b". A whole

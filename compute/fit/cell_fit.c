@@ -48,7 +48,11 @@ pin(const FitRequest *request, const HostCell *host, InstanceCell *cell, int64_t
                  host_cell_free_pcpus(host), n_wanted);
         return true;
     }
-    return cell_pack(request, host, cell, n_reserved, ret_fits, err);
+    if (!cell_pack(request, host, cell, n_reserved, ret_fits, err))
+        return false;
+    /* Nova takes a cell without vCPUs for one that could not be packed. */
+    *ret_fits = *ret_fits && !(cpu_set_is_empty(&cell->cpuset) && cpu_set_is_empty(&cell->pcpuset));
+    return true;
 }
 
 /* How much of shared CPUs and memory may be promised to all guests together. */

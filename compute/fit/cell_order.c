@@ -42,7 +42,8 @@ static bool
 rank_by_devices(const FitRequest *request, const HostCell *cell, int64_t *ret_rank, NovaError **err)
 {
     *ret_rank = pci_pools_count_on(request->pci_pools, cell->id);
-    return pci_pools_need_numa_nodes(request->pci_pools, err);
+    return pci_pools_need_numa_nodes(request->pci_pools, err) &&
+           pci_pools_need_counts(request->pci_pools, err);
 }
 
 /* Stable in both directions: cells of the same rank keep their order. */

@@ -321,39 +321,53 @@ wants_persistent_memory(const GuestRequest *request)
 }
 
 static void
-set_policies(InstanceNuma *topology, const Wishes *wishes, bool has_pagesize, int64_t pagesize_kib)
+set_policies(InstanceNuma *topology, const Wishes *wishes, const PageSizeRequest *page_size)
 {
     for (unsigned i = 0; i < topology->n_cells; i++) {
         InstanceCell *cell = &topology->cells[i];
 
         cell->cpu_policy = wishes->cpu_policy;
         cell->thread_policy = wishes->thread_policy;
-        cell->has_pagesize = has_pagesize;
-        cell->pagesize_kib = pagesize_kib;
+        cell->has_pagesize = page_size->is_set;
+        cell->pagesize_kib = page_size->size_kib;
     }
     topology->emulator_policy = wishes->emulator_policy;
+}
+
+/* An empty text is no policy, and cannot be written into a cell either. */
+static bool
+check_thread_policy_text(const GuestRequest *request, const Wishes *wishes, NovaError **err)
+{
+    const char *text = request_flavor(request, "hw:cpu_thread_policy");
+
+    if (!text || *text || wishes->thread_policy != THREAD_POLICY_NONE)
+        return true;
+    return nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "Field value  is invalid");
 }
 
 bool
 constraints_make(const GuestRequest *request, InstanceNuma **ret_topology, NovaError **err)
 {
     g_auto(Wishes) wishes = {0};
-    int64_t nodes, pagesize_kib = 0;
-    bool has_pagesize, locked;
+    g_autoptr(InstanceNuma) topology = NULL;
+    PageSizeRequest page_size;
+    int64_t nodes;
+    bool locked;
 
     *ret_topology = NULL;
     if (!read_wishes(request, &wishes, err) || !numa_layout_count(request, &nodes, err) ||
-        !numa_layout_page_size(request, &has_pagesize, &pagesize_kib, err) ||
+        !numa_layout_page_size(request, &page_size, err) ||
         !request_locked_memory(request, NULL, &locked, err))
         return false;
     if (wishes.cpu_policy == CPU_DEDICATED)
         cpu_set_add_range(&wishes.dedicated, 0, request->flavor->vcpus - 1);
-    if (nodes == 0 && !has_pagesize && !wants_persistent_memory(request) &&
+    if (nodes == 0 && !page_size.is_wanted && !wants_persistent_memory(request) &&
         wishes.cpu_policy != CPU_DEDICATED && wishes.cpu_policy != CPU_MIXED)
         return true;
-    *ret_topology = numa_layout_make(request, nodes ? nodes : 1, &wishes.dedicated, err);
-    if (!*ret_topology)
+    topology = numa_layout_make(request, nodes ? nodes : 1, &wishes.dedicated, err);
+    if (!topology || !check_thread_policy_text(request, &wishes, err))
         return false;
-    set_policies(*ret_topology, &wishes, has_pagesize, pagesize_kib);
+    set_policies(topology, &wishes, &page_size);
+    *ret_topology = g_steal_pointer(&topology);
     return true;
 }

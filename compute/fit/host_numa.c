@@ -105,12 +105,27 @@ read_socket(const json_t *data, HostCell *cell, NovaError **err)
     return !cell->has_socket || primitive_int(value, "socket", &cell->socket, err);
 }
 
+/* Python takes the characters of a string for its members. */
+static bool
+read_characters(const char *text, Networks *networks)
+{
+    for (; *text; text = g_utf8_next_char(text)) {
+        g_autofree char *one = g_strndup(text, (gsize)(g_utf8_next_char(text) - text));
+
+        if (!networks_have(networks, one))
+            g_ptr_array_add(networks->physnets, g_steal_pointer(&one));
+    }
+    return true;
+}
+
 static bool
 read_physnets(const json_t *list, Networks *networks, NovaError **err)
 {
     size_t i;
     json_t *item;
 
+    if (json_is_string(list))
+        return read_characters(json_string_value(list), networks);
     if (!primitive_list(list, "physnets", err))
         return false;
     json_array_foreach (list, i, item) {

@@ -111,14 +111,13 @@ choose_page_size(const char *of_flavor, const char *of_image, double *ret_size_k
 }
 
 bool
-numa_layout_page_size(const GuestRequest *request, bool *ret_has, int64_t *ret_size_kib,
-                      NovaError **err)
+numa_layout_page_size(const GuestRequest *request, PageSizeRequest *ret_size, NovaError **err)
 {
     const char *of_flavor = request_flavor_truthy(request, "hw:mem_page_size");
     const char *of_image = request_image(request, "hw_mem_page_size");
     double size_kib = 0;
 
-    *ret_has = false;
+    *ret_size = (PageSizeRequest){0};
     if (of_image && !*of_image)
         of_image = NULL;
     if (!of_flavor && !of_image)
@@ -131,8 +130,7 @@ numa_layout_page_size(const GuestRequest *request, bool *ret_has, int64_t *ret_s
     if (fabs(size_kib) >= 9223372036854775808.0)
         return nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "page size %g KiB is beyond 64 bits",
                               size_kib);
-    *ret_has = true;
-    *ret_size_kib = (int64_t)size_kib;
+    *ret_size = (PageSizeRequest){true, size_kib != 0, (int64_t)size_kib};
     return true;
 }
 

@@ -337,6 +337,8 @@ pci_filter_pools(const PciPools *pools, const PciRequest *request, const PciCell
     g_autoptr(GPtrArray) matching = keep(pools->list, matches_request, request);
     g_autoptr(GPtrArray) kept = NULL;
 
+    if (!pci_pools_need_counts(pools, err))
+        return NULL;
     if (count_devices(matching) < request->count)
         return g_ptr_array_new();
     kept = keep_near(matching, request, cells, err);

@@ -63,8 +63,10 @@ pci_pools_copy(const PciPools *pools)
 
     for (guint i = 0; i < pools->list->len; i++) {
         const PciPool *pool = pools->list->pdata[i];
+        PciPool *its_copy = pci_pools_append(copy, json_incref(pool->properties));
 
-        pci_pools_append(copy, json_incref(pool->properties))->count = pool->count;
+        its_copy->count = pool->count;
+        its_copy->lacks_count = pool->lacks_count;
     }
     return copy;
 }
@@ -87,16 +89,15 @@ pci_pools_sort(PciPools *pools)
 /* ---- reading ---- */
 
 static bool
-read_count(json_t *properties, int64_t *ret_count, NovaError **err)
+read_count(PciPool *pool, NovaError **err)
 {
-    const json_t *count = json_object_get(properties, "count");
+    const json_t *count = json_object_get(pool->properties, "count");
 
-    if (!count)
-        return nova_error_set(err, NOVA_ERROR_KEY_ERROR, "'count'");
-    if (!json_is_integer(count))
+    pool->lacks_count = count == NULL;
+    if (count && !json_is_integer(count))
         return nova_error_set(err, NOVA_ERROR_TYPE_ERROR, "a pool's count must be a number");
-    *ret_count = json_integer_value(count);
-    json_object_del(properties, "count");
+    pool->count = json_integer_value(count);
+    json_object_del(pool->properties, "count");
     return true;
 }
 
@@ -119,7 +120,7 @@ pci_pools_from_dicts(const json_t *dicts, NovaError **err)
             return NULL;
         }
         pool = pci_pools_append(pools, json_copy(dict));
-        if (!read_count(pool->properties, &pool->count, err))
+        if (!read_count(pool, err))
             return NULL;
     }
     return g_steal_pointer(&pools);
@@ -185,9 +186,8 @@ read_pool(const json_t *primitive, PciPools *pools, NovaError **err)
         (vendor && !set_string(pool->properties, "vendor_id", vendor, err)) ||
         !read_numa_node(json_object_get(data, "numa_node"), pool->properties, err))
         return false;
-    if (!count)
-        return nova_error_set(err, NOVA_ERROR_KEY_ERROR, "'count'");
-    return primitive_int(count, "count", &pool->count, err) &&
+    pool->lacks_count = count == NULL;
+    return (!count || primitive_int(count, "count", &pool->count, err)) &&
            (!tags || read_tags(tags, pool->properties, err));
 }
 
@@ -317,6 +317,16 @@ pci_pools_count_on(const PciPools *pools, int64_t numa_node)
             count = saturating_add(count, pool->count);
     }
     return count;
+}
+
+bool
+pci_pools_need_counts(const PciPools *pools, NovaError **err)
+{
+    for (guint i = 0; i < pools->list->len; i++) {
+        if (((PciPool *)pools->list->pdata[i])->lacks_count)
+            return nova_error_set(err, NOVA_ERROR_KEY_ERROR, "'count'");
+    }
+    return true;
 }
 
 bool

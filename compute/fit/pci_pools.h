@@ -15,6 +15,7 @@
 typedef struct PciPool {
     unsigned n_refs;    /* a pool that left its list may still be looked at */
     json_t *properties; /* without count and devices */
+    bool lacks_count;   /* it was not told: KeyError for who reads it */
     int64_t count;
     GPtrArray *devices; /* of PciUnit (pci_units.h), borrowed; NULL: only the count is known */
 } PciPool;
@@ -47,8 +48,9 @@ void pci_pools_remove(PciPools *pools, PciPool *pool);
 
 /* Devices whose NUMA node is that one. */
 int64_t pci_pools_count_on(const PciPools *pools, int64_t numa_node);
-/* KeyError when a pool tells no NUMA node, not even null. */
+/* KeyError when a pool tells no NUMA node, not even null; no count. */
 bool pci_pools_need_numa_nodes(const PciPools *pools, NovaError **err);
+bool pci_pools_need_counts(const PciPools *pools, NovaError **err);
 
 PciPool *pci_pool_ref(PciPool *pool);
 void pci_pool_unref(void *pool);

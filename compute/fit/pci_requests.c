@@ -47,7 +47,7 @@ read_specs(const json_t *list, json_t *specs, NovaError **err)
     json_t *item;
 
     if (!list)
-        return nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "Field `spec' cannot be None");
+        return true;
     if (!primitive_list(list, "spec", err))
         return false;
     json_array_foreach (list, i, item) {
@@ -77,9 +77,9 @@ read_request(const json_t *primitive, PciRequest *request, NovaError **err)
         return false;
     count = json_object_get(data, "count");
     policy = json_object_get(data, "numa_policy");
-    if (!count)
-        return nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "Field `count' cannot be None");
-    if (!primitive_int(count, "count", &request->count, err) ||
+    request->lacks_count = count == NULL;
+    request->lacks_specs = json_object_get(data, "spec") == NULL;
+    if ((count && !primitive_int(count, "count", &request->count, err)) ||
         !read_specs(json_object_get(data, "spec"), request->specs, err) ||
         !read_text(data, "alias_name", &request->alias_name, err) ||
         !read_text(data, "request_id", &request->request_id, err) ||
@@ -159,6 +159,11 @@ pci_request_providers(const PciRequest *request, const json_t *provider_mapping,
     const json_t *first = json_array_get(request->specs, 0);
     const char *text;
 
+    if (request->lacks_count || request->lacks_specs) {
+        nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "Field `%s' cannot be None",
+                       request->lacks_specs ? "spec" : "count");
+        return NULL;
+    }
     if (!request->alias_name)
         return g_new0(char *, 1);
     if (json_object_size(provider_mapping) > 0)

@@ -15,6 +15,8 @@
 typedef enum PciNumaPolicy { PCI_REQUIRED, PCI_LEGACY, PCI_PREFERRED, PCI_SOCKET } PciNumaPolicy;
 
 typedef struct PciRequest {
+    bool lacks_count;  /* these two: unset, ValueError for who reads them */
+    bool lacks_specs;
     int64_t count;
     json_t *specs;     /* list of {property: text or null}: a device has to match one of them */
     char *alias_name;  /* NULL: a Neutron port asks */

@@ -10,11 +10,13 @@ import copy
 import functools
 import itertools
 import json
+import logging
 import os
 import sys
 import warnings
 
 warnings.simplefilter('ignore')
+logging.disable(logging.CRITICAL)
 
 import nova.conf                                               # noqa: E402
 from nova import exception, objects                            # noqa: E402
