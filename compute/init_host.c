@@ -6,6 +6,7 @@
 
 #include "agent/base/log.h"
 #include "compute/node_id.h"
+#include "compute/numa_claim.h"
 #include "compute/ops/snapshot_undo.h"
 #include "compute/ops/move.h"
 #include "compute/ops/steps.h"
@@ -463,6 +464,8 @@ init_host_recover(Host *host, RequestContext *ctx, NovaError **err)
     if (!instances)
         return false;
     if (!(domains = hypervisor_list_domains(host->hypervisor, err)))
+        return false;
+    if (!numa_claim_check_options(host->options, instances, err))
         return false;
     by_uuid = domains_by_uuid(domains);
     sync_scheduler(host, ctx, instances);

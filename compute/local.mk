@@ -74,6 +74,7 @@ libkilonova_a_SOURCES += \
 	compute/hypervisor.c compute/hypervisor.h compute/libvirt_auto.h \
 	compute/init_host.c compute/init_host.h \
 	compute/instance_events.c compute/instance_events.h \
+	compute/numa_claim.c compute/numa_claim.h \
 	compute/node_facts.c compute/node_facts.h \
 	compute/node_id.c compute/node_id.h \
 	compute/move_claim.c compute/move_claim.h \
@@ -90,6 +91,7 @@ libkilonova_a_SOURCES += \
 	compute/ops/ops.h compute/ops/power.c compute/ops/terminate.c compute/ops/steps.c compute/ops/steps.h
 unit_tests += tests/unit/test_node_id tests/unit/test_drift tests/unit/test_build_stage
 unit_tests += tests/unit/test_init_host tests/unit/test_instance_events tests/unit/test_move_claim
+unit_tests += tests/unit/test_numa_claim tests/unit/test_numa_cases
 unit_tests += tests/unit/test_power_sync
 
 # Making guests anew.

@@ -15,6 +15,7 @@
 #include "agent/base/json.h"
 #include "agent/base/log.h"
 #include "agent/objects/versioned_object.h"
+#include "compute/fit/reserved_pages.h"
 #include "compute/traits.h"
 #include "compute/xml/xml_builder.h"
 
@@ -33,6 +34,7 @@ typedef struct Making {
     GHashTable *video_models;
     GHashTable *tpm_models;
     GHashTable *tpm_versions;
+    GArray *reserved;     /* of ReservedPages */
     bool supports_secure_boot;
     int release;
 } Making;
@@ -48,6 +50,7 @@ making_clear(Making *making)
 {
     g_clear_pointer(&making->document, xmlFreeDoc);
     cpu_set_clear(&making->online);
+    g_clear_pointer(&making->reserved, g_array_unref);
     g_hash_table_unref(making->guest_archs);
     g_hash_table_unref(making->disk_buses);
     g_hash_table_unref(making->video_models);
@@ -237,32 +240,6 @@ cpu_list(const CpuSet *set)
     return list;
 }
 
-/* [DEFAULT]reserved_huge_pages: "node:0,size:2048,count:64" each. */
-static int64_t
-reserved_pages(const Options *options, int64_t cell_id, int64_t size_kib)
-{
-    int64_t reserved = 0;
-
-    for (char **item = options->default_group.reserved_huge_pages; item && *item; item++) {
-        g_auto(GStrv) parts = g_strsplit(*item, ",", -1);
-        int64_t node = -1, size = -1, count = 0;
-
-        for (char **part = parts; *part; part++) {
-            char *key = g_strstrip(*part);
-
-            if (g_str_has_prefix(key, "node:"))
-                node = g_ascii_strtoll(key + 5, NULL, 10);
-            else if (g_str_has_prefix(key, "size:"))
-                size = g_ascii_strtoll(key + 5, NULL, 10);
-            else if (g_str_has_prefix(key, "count:"))
-                count = g_ascii_strtoll(key + 6, NULL, 10);
-        }
-        if (node == cell_id && size == size_kib)
-            reserved = count;
-    }
-    return reserved;
-}
-
 static json_t *
 pages_json(Making *making, const xmlNode *cell, int64_t cell_id)
 {
@@ -278,7 +255,7 @@ pages_json(Making *making, const xmlNode *cell, int64_t cell_id)
                                  json_pack("{s:I, s:I, s:I, s:I}", "size_kb", (json_int_t)size,
                                            "total", (json_int_t)g_ascii_strtoll(total, NULL, 10),
                                            "used", (json_int_t)0, "reserved",
-                                           (json_int_t)reserved_pages(making->options, cell_id, size))));
+                                           (json_int_t)reserved_pages_find(making->reserved, cell_id, size))));
     }
     return list;
 }
@@ -722,6 +699,10 @@ make_facts(Making *making, NovaError **err)
     facts->memory_mib = making->options->libvirt.file_backed_memory > 0
                             ? making->options->libvirt.file_backed_memory
                             : (int64_t)(memory_kib / 1024);
+    making->reserved = reserved_pages_parse(
+        (const char *const *)making->options->default_group.reserved_huge_pages, err);
+    if (!making->reserved)
+        return false;
     facts->cpu_info = make_cpu_info(making);
     facts->numa_topology = make_numa_topology(making);
     collect_all_capabilities(making);

@@ -8,6 +8,8 @@
 
 #include "agent/base/json.h"
 #include "agent/base/log.h"
+#include "compute/fit/usage.h"
+#include "compute/numa_claim.h"
 #include "compute/traits.h"
 
 #define GIB (INT64_C(1) << 30)
@@ -20,6 +22,7 @@ usage_free(void *data)
     g_free(usage->os_type);
     g_free(usage->project_id);
     g_free(usage->migration_uuid);
+    instance_numa_free(usage->numa);
     g_free(usage);
 }
 
@@ -98,6 +101,7 @@ Usage *
 tracker_usage_of(const Instance *instance, const Flavor *flavor)
 {
     Usage *usage = g_new0(Usage, 1);
+    g_autoptr(NovaError) error = NULL;
 
     if (flavor) {
         bool has_local_root = instance->image_ref && *instance->image_ref;
@@ -111,6 +115,10 @@ tracker_usage_of(const Instance *instance, const Flavor *flavor)
     usage->task_state = instance->task_state;
     usage->os_type = g_strdup(instance->os_type);
     usage->project_id = g_strdup(instance->project_id);
+    usage->numa = numa_claim_topology(instance, &error);
+    if (error)
+        LOG_ERROR("The NUMA topology of instance %s is not counted: %s", instance->uuid,
+                  nova_error_details(error));
     return usage;
 }
 
@@ -230,6 +238,52 @@ make_stats(ResourceTracker *tracker, GHashTable *counters, const Totals *totals)
     return stats;
 }
 
+/* Counts one guest's share; one that does not go together with the others is left out. */
+static HostNuma *
+add_numa_usage(HostNuma *host, const char *uuid, const Usage *usage)
+{
+    g_autoptr(NovaError) error = NULL;
+    HostNuma *used = usage->numa ? usage_apply(host, usage->numa, false, &error) : NULL;
+
+    if (error)
+        LOG_ERROR("The NUMA cells of instance %s cannot be counted: %s", uuid,
+                  nova_error_details(error));
+    if (!used)
+        return host;
+    host_numa_free(host);
+    return used;
+}
+
+/* The host's cells and what all guests together take of them; NULL: it tells none. */
+static HostNuma *
+make_host_numa(const ResourceTracker *tracker)
+{
+    const char *text = tracker->facts->numa_topology;
+    json_auto_t *primitive = text ? json_loads(text, 0, NULL) : NULL;
+    HostNuma *host = primitive ? host_numa_from_json(primitive, NULL) : NULL;
+    GHashTable *const all[] = {tracker->usages, tracker->moves};
+
+    for (size_t i = 0; host && i < G_N_ELEMENTS(all); i++) {
+        GHashTableIter iter;
+        void *uuid, *usage;
+
+        g_hash_table_iter_init(&iter, all[i]);
+        while (g_hash_table_iter_next(&iter, &uuid, &usage))
+            host = add_numa_usage(host, uuid, usage);
+    }
+    return host;
+}
+
+static void
+fill_numa_usage(ResourceTracker *tracker)
+{
+    g_autoptr(HostNuma) host = make_host_numa(tracker);
+    json_auto_t *primitive = host ? host_numa_to_json(host) : NULL;
+    g_autofree char *text = primitive ? json_to_python_text(primitive) : NULL;
+
+    OBJECT_SET_STRING(tracker->node, numa_topology, text);
+}
+
 /* Usage as the node's record says it; with the lock held. */
 static void
 fill_usage(ResourceTracker *tracker)
@@ -247,6 +301,7 @@ fill_usage(ResourceTracker *tracker)
     OBJECT_SET_INT(node, free_disk_gb, node->local_gb - node->local_gb_used);
     OBJECT_SET_INT(node, running_vms, totals.instances);
     OBJECT_SET_INT(node, current_workload, totals.workload);
+    fill_numa_usage(tracker);
     stats = make_stats(tracker, counters, &totals);
     if (node->stats)
         g_hash_table_unref(node->stats);
@@ -360,7 +415,6 @@ fill_resources(ResourceTracker *tracker, const DiskSpace *disk)
     OBJECT_SET_STRING(node, hypervisor_hostname, facts->hostname);
     OBJECT_SET_STRING(node, host_ip, tracker->options->default_group.my_ip);
     OBJECT_SET_STRING(node, cpu_info, facts->cpu_info);
-    OBJECT_SET_STRING(node, numa_topology, facts->numa_topology);
     OBJECT_SET_INT(node, disk_available_least,
                    (disk->free_bytes - over_committed_bytes(tracker)) / GIB);
     OBJECT_SET_STRING(node, metrics, "[]");
@@ -585,7 +639,7 @@ audit_allocations(ResourceTracker *tracker, const RequestContext *ctx)
 static bool
 count_instances(ResourceTracker *tracker, const RequestContext *ctx, NovaError **err)
 {
-    static const char *const attributes[] = {"flavor", "migration_context", NULL};
+    static const char *const attributes[] = {"flavor", "migration_context", "numa_topology", NULL};
     g_autoptr(GPtrArray) instances = conductor_instances_by_host_and_node(
         tracker->conductor, ctx, tracker->options->default_group.host, tracker->facts->hostname,
         attributes, err);
@@ -645,15 +699,12 @@ tracker_save_usage(ResourceTracker *tracker, const RequestContext *ctx)
 static bool
 check_supported(const Instance *instance, NovaError **err)
 {
-    bool has_pci = instance->pci_requests && instance->pci_requests->requests &&
-                   instance->pci_requests->requests->len > 0;
-
-    if (!instance->numa_topology && !has_pci)
+    if (!instance->pci_requests || !instance->pci_requests->requests ||
+        instance->pci_requests->requests->len == 0)
         return true;
     return nova_error_set(err, NOVA_ERROR_COMPUTE_RESOURCES_UNAVAILABLE,
                           "Insufficient compute resources: this release of the agent places no "
-                          "guest with %s.",
-                          has_pci ? "PCI devices" : "a NUMA topology");
+                          "guest with PCI devices.");
 }
 
 bool
@@ -667,11 +718,13 @@ tracker_check_node(const ResourceTracker *tracker, NovaError **err)
 
 static bool
 claim_locked(ResourceTracker *tracker, const RequestContext *ctx, Instance *instance,
-             NovaError **err)
+             const json_t *limits, NovaError **err)
 {
     const char *host = tracker->options->default_group.host;
+    g_autoptr(HostNuma) numa = instance->numa_topology ? make_host_numa(tracker) : NULL;
 
-    if (!tracker_check_node(tracker, err) || !check_supported(instance, err))
+    if (!tracker_check_node(tracker, err) || !check_supported(instance, err) ||
+        !numa_claim_place(tracker->options, numa, instance, limits, err))
         return false;
     OBJECT_SET_STRING(instance, host, host);
     OBJECT_SET_STRING(instance, launched_on, host);
@@ -686,13 +739,13 @@ claim_locked(ResourceTracker *tracker, const RequestContext *ctx, Instance *inst
 
 bool
 resource_tracker_claim(ResourceTracker *tracker, const RequestContext *ctx, Instance *instance,
-                       NovaError **err)
+                       const json_t *limits, NovaError **err)
 {
     g_autoptr(RequestContext) admin = request_context_elevated(ctx, NULL);
     bool ok;
 
     pthread_mutex_lock(&tracker->lock);
-    ok = claim_locked(tracker, admin, instance, err);
+    ok = claim_locked(tracker, admin, instance, limits, err);
     pthread_mutex_unlock(&tracker->lock);
     return ok;
 }
@@ -703,6 +756,7 @@ resource_tracker_drop_claim(ResourceTracker *tracker, const RequestContext *ctx,
     g_autoptr(RequestContext) admin = request_context_elevated(ctx, NULL);
 
     pthread_mutex_lock(&tracker->lock);
+    numa_claim_clear(instance);
     if (g_hash_table_remove(tracker->usages, instance->uuid))
         tracker_save_usage(tracker, admin);
     pthread_mutex_unlock(&tracker->lock);

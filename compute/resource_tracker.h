@@ -33,10 +33,10 @@ void resource_tracker_identify(ResourceTracker *tracker, const char *node_uuid, 
 bool resource_tracker_update(ResourceTracker *tracker, const RequestContext *ctx, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
 
-/* instance_claim(): counts the instance, puts host and node into it and saves it.
- * ComputeResourcesUnavailable. */
+/* instance_claim(): places its NUMA cells within the scheduler's 'limits' (a dict or an object; may be
+ * NULL), counts the instance, puts host and node into it and saves it. ComputeResourcesUnavailable. */
 bool resource_tracker_claim(ResourceTracker *tracker, const RequestContext *ctx, Instance *instance,
-                            NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+                            const json_t *limits, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 /* The reverse, without saving the instance. */
 void resource_tracker_drop_claim(ResourceTracker *tracker, const RequestContext *ctx,
                                  Instance *instance);

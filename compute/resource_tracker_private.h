@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "compute/fit/instance_numa.h"
 #include "compute/resource_tracker.h"
 
 /* What one instance counts for, or the other end of its move. */
@@ -15,6 +16,7 @@ typedef struct Usage {
     TaskState task_state;
     char *os_type;
     char *project_id;
+    InstanceNuma *numa;   /* where it is placed; NULL: anywhere */
     char *migration_uuid; /* of a move's usage, which is no further server; else NULL */
 } Usage;
 

@@ -6,7 +6,7 @@
 /* As many CPUs as the guest cell has vCPUs of each kind, whatever is in use: no cell over-commits
  * against itself. */
 static bool
-has_cpus(const FitRequest *request, const HostCell *host, const InstanceCell *cell,
+has_cpus(const FitRequest *request, const NumaCell *host, const InstanceCell *cell,
          int64_t n_reserved, bool *ret_has, NovaError **err)
 {
     *ret_has = false;
@@ -35,7 +35,7 @@ has_cpus(const FitRequest *request, const HostCell *host, const InstanceCell *ce
 }
 
 static bool
-pin(const FitRequest *request, const HostCell *host, InstanceCell *cell, int64_t n_reserved,
+pin(const FitRequest *request, const NumaCell *host, InstanceCell *cell, int64_t n_reserved,
     bool *ret_fits, NovaError **err)
 {
     const int64_t n_wanted = cpu_set_count(&cell->pcpuset) + n_reserved;
@@ -57,7 +57,7 @@ pin(const FitRequest *request, const HostCell *host, InstanceCell *cell, int64_t
 
 /* How much of shared CPUs and memory may be promised to all guests together. */
 static bool
-is_within_limits(const FitRequest *request, const HostCell *host, const InstanceCell *cell,
+is_within_limits(const FitRequest *request, const NumaCell *host, const InstanceCell *cell,
                  bool *ret_within, NovaError **err)
 {
     const FitLimits *limits = request->limits;
@@ -89,7 +89,7 @@ is_within_limits(const FitRequest *request, const HostCell *host, const Instance
 }
 
 bool
-cell_fit(const FitRequest *request, const HostCell *host, InstanceCell *cell, int64_t n_reserved,
+cell_fit(const FitRequest *request, const NumaCell *host, InstanceCell *cell, int64_t n_reserved,
          bool *ret_fits, NovaError **err)
 {
     *ret_fits = false;

@@ -4,15 +4,15 @@
 #include "compute/fit/saturate.h"
 
 typedef struct Ranked {
-    const HostCell *cell;
+    const NumaCell *cell;
     int64_t rank;
 } Ranked;
 
-typedef bool (*RankCell)(const FitRequest *request, const HostCell *cell, int64_t *ret_rank,
+typedef bool (*RankCell)(const FitRequest *request, const NumaCell *cell, int64_t *ret_rank,
                          NovaError **err);
 
 static bool
-rank_by_free_memory(const FitRequest *request, const HostCell *cell, int64_t *ret_rank,
+rank_by_free_memory(const FitRequest *request, const NumaCell *cell, int64_t *ret_rank,
                     NovaError **err)
 {
     (void)request;
@@ -21,7 +21,7 @@ rank_by_free_memory(const FitRequest *request, const HostCell *cell, int64_t *re
 }
 
 static bool
-rank_by_cpu_usage(const FitRequest *request, const HostCell *cell, int64_t *ret_rank,
+rank_by_cpu_usage(const FitRequest *request, const NumaCell *cell, int64_t *ret_rank,
                   NovaError **err)
 {
     (void)request;
@@ -30,7 +30,7 @@ rank_by_cpu_usage(const FitRequest *request, const HostCell *cell, int64_t *ret_
 }
 
 static bool
-rank_by_free_pcpus(const FitRequest *request, const HostCell *cell, int64_t *ret_rank,
+rank_by_free_pcpus(const FitRequest *request, const NumaCell *cell, int64_t *ret_rank,
                    NovaError **err)
 {
     (void)request;
@@ -39,11 +39,11 @@ rank_by_free_pcpus(const FitRequest *request, const HostCell *cell, int64_t *ret
 }
 
 static bool
-rank_by_devices(const FitRequest *request, const HostCell *cell, int64_t *ret_rank, NovaError **err)
+rank_by_devices(const FitRequest *request, const NumaCell *cell, int64_t *ret_rank, NovaError **err)
 {
     *ret_rank = pci_pools_count_on(request->pci_pools, cell->id);
     return pci_pools_need_numa_nodes(request->pci_pools, err) &&
-           pci_pools_need_counts(request->pci_pools, err);
+           pci_pools_need_counts(request->pci_pools, err) && host_cell_need(cell, CELL_ID, err);
 }
 
 /* Stable in both directions: cells of the same rank keep their order. */
@@ -92,18 +92,18 @@ sort_cells(const FitRequest *request, Ranked *cells, NovaError **err)
                    request->pci_requests && request->pci_requests->len > 0, err);
 }
 
-const HostCell **
+const NumaCell **
 cell_order_make(const FitRequest *request, NovaError **err)
 {
     const unsigned n = request->host->n_cells;
     g_autofree Ranked *cells = g_new0(Ranked, n);
-    const HostCell **order;
+    const NumaCell **order;
 
     for (unsigned i = 0; i < n; i++)
         cells[i].cell = &request->host->cells[i];
     if (n > request->instance->n_cells && !sort_cells(request, cells, err))
         return NULL;
-    order = g_new(const HostCell *, n);
+    order = g_new(const NumaCell *, n);
     for (unsigned i = 0; i < n; i++)
         order[i] = cells[i].cell;
     return order;

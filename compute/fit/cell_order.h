@@ -6,5 +6,5 @@
 
 /* Borrowed cells of request->host, as many as it has; g_free(). As they are when the guest needs
  * them all. NULL on error. */
-const HostCell **cell_order_make(const FitRequest *request, NovaError **err)
+const NumaCell **cell_order_make(const FitRequest *request, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;

@@ -21,7 +21,7 @@ typedef struct CellPair {
  * so must we, for the same answer. */
 typedef struct Search {
     const FitRequest *request;
-    const HostCell **order;
+    const NumaCell **order;
     unsigned n_order;
     InstanceNuma *instance;
     unsigned *choice; /* places in 'order', one for each guest cell */
@@ -100,7 +100,7 @@ is_remembered(const GArray *pairs, CellPair pair)
 }
 
 static bool
-try_pair(Search *search, const HostCell *host, InstanceCell *cell, unsigned guest_cell,
+try_pair(Search *search, const NumaCell *host, InstanceCell *cell, unsigned guest_cell,
          bool *ret_fits, NovaError **err)
 {
     const CellPair pair = {host->id, cell->id};
@@ -108,6 +108,8 @@ try_pair(Search *search, const HostCell *host, InstanceCell *cell, unsigned gues
                           search->instance->emulator_policy == EMULATOR_ISOLATE;
 
     *ret_fits = false;
+    if (!host_cell_need(host, CELL_ID, err) || !instance_cell_need(cell, INSTANCE_CELL_ID, err))
+        return false;
     if (is_remembered(search->unfit, pair))
         return true;
     if (is_remembered(search->fitting, pair)) {
@@ -180,7 +182,7 @@ devices_and_networks_agree(Search *search, bool *ret_agree, NovaError **err)
 {
     const FitRequest *request = search->request;
     const unsigned n = search->instance->n_cells;
-    g_autofree const HostCell **chosen = g_new(const HostCell *, n);
+    g_autofree const NumaCell **chosen = g_new(const NumaCell *, n);
     g_autofree int64_t *ids = g_new(int64_t, n);
 
     *ret_agree = true;
@@ -253,20 +255,6 @@ can_fit_at_all(const FitRequest *request, bool *ret_can, NovaError **err)
     return true;
 }
 
-static bool
-need_ids(const FitRequest *request, NovaError **err)
-{
-    for (unsigned i = 0; i < request->host->n_cells; i++) {
-        if (!host_cell_need(&request->host->cells[i], CELL_ID, err))
-            return false;
-    }
-    for (unsigned i = 0; i < request->instance->n_cells; i++) {
-        if (!instance_cell_need(&request->instance->cells[i], INSTANCE_CELL_ID, err))
-            return false;
-    }
-    return true;
-}
-
 /* What is handed out is a new topology around the instance's cells. */
 static InstanceNuma *
 make_fitted(InstanceNuma *instance)
@@ -286,7 +274,7 @@ bool
 fit_instance_to_host(const FitRequest *request, InstanceNuma **ret_fitted, NovaError **err)
 {
     g_autoptr(InstanceNuma) instance = NULL;
-    g_autofree const HostCell **order = NULL;
+    g_autofree const NumaCell **order = NULL;
     g_autofree unsigned *choice = NULL;
     g_autofree bool *is_chosen = NULL;
     g_autoptr(GArray) fitting = g_array_new(FALSE, FALSE, sizeof(CellPair));
@@ -299,8 +287,6 @@ fit_instance_to_host(const FitRequest *request, InstanceNuma **ret_fitted, NovaE
         return false;
     if (!found)
         return true;
-    if (!need_ids(request, err))
-        return false;
     order = cell_order_make(request, err);
     if (!order)
         return false;

@@ -37,7 +37,7 @@ read_cpus(const json_t *data, const char *field, unsigned bit, unsigned *set, Cp
 }
 
 static bool
-read_pages(const json_t *primitive, HostPages *pages, NovaError **err)
+read_pages(const json_t *primitive, NumaPages *pages, NovaError **err)
 {
     const json_t *data;
     const char *version;
@@ -52,7 +52,7 @@ read_pages(const json_t *primitive, HostPages *pages, NovaError **err)
 }
 
 static bool
-read_mempages(const json_t *data, HostCell *cell, NovaError **err)
+read_mempages(const json_t *data, NumaCell *cell, NovaError **err)
 {
     const json_t *list = json_object_get(data, "mempages");
     size_t i;
@@ -63,7 +63,7 @@ read_mempages(const json_t *data, HostCell *cell, NovaError **err)
     cell->set |= CELL_MEMPAGES;
     if (!primitive_list(list, "mempages", err))
         return false;
-    cell->pages = g_new0(HostPages, json_array_size(list));
+    cell->pages = g_new0(NumaPages, json_array_size(list));
     cell->n_pages = (unsigned)json_array_size(list);
     json_array_foreach (list, i, item) {
         if (!read_pages(item, &cell->pages[i], err))
@@ -72,8 +72,23 @@ read_mempages(const json_t *data, HostCell *cell, NovaError **err)
     return true;
 }
 
+/* Python takes the characters of a string for the members of the list. */
 static bool
-read_siblings(const json_t *data, HostCell *cell, NovaError **err)
+read_digit_siblings(const char *text, NumaCell *cell, NovaError **err)
+{
+    cell->siblings = g_new0(CpuSet, strlen(text));
+    for (; *text; text = g_utf8_next_char(text)) {
+        g_autofree char *one = g_strndup(text, (gsize)(g_utf8_next_char(text) - text));
+        json_auto_t *value = json_string(one);
+
+        if (!primitive_cpu_set(value, "siblings", &cell->siblings[cell->n_siblings++], err))
+            return false;
+    }
+    return true;
+}
+
+static bool
+read_siblings(const json_t *data, NumaCell *cell, NovaError **err)
 {
     const json_t *list = json_object_get(data, "siblings");
     size_t i;
@@ -82,6 +97,8 @@ read_siblings(const json_t *data, HostCell *cell, NovaError **err)
     if (!list)
         return true;
     cell->set |= CELL_SIBLINGS;
+    if (json_is_string(list))
+        return read_digit_siblings(json_string_value(list), cell, err);
     if (!primitive_list(list, "siblings", err))
         return false;
     cell->siblings = g_new0(CpuSet, json_array_size(list));
@@ -94,7 +111,7 @@ read_siblings(const json_t *data, HostCell *cell, NovaError **err)
 }
 
 static bool
-read_socket(const json_t *data, HostCell *cell, NovaError **err)
+read_socket(const json_t *data, NumaCell *cell, NovaError **err)
 {
     const json_t *value = json_object_get(data, "socket");
 
@@ -164,7 +181,7 @@ networks_from_json(const json_t *primitive, NovaError **err)
 }
 
 static bool
-read_networks(const json_t *data, HostCell *cell, NovaError **err)
+read_networks(const json_t *data, NumaCell *cell, NovaError **err)
 {
     const json_t *value = json_object_get(data, "network_metadata");
 
@@ -175,7 +192,7 @@ read_networks(const json_t *data, HostCell *cell, NovaError **err)
 }
 
 static bool
-read_cell(const json_t *primitive, HostCell *cell, NovaError **err)
+read_cell(const json_t *primitive, NumaCell *cell, NovaError **err)
 {
     const json_t *data;
     const char *version;
@@ -211,7 +228,7 @@ host_numa_from_json(const json_t *primitive, NovaError **err)
     host->has_cells = cells != NULL;
     if (cells && !primitive_list(cells, "cells", err))
         return NULL;
-    host->cells = g_new0(HostCell, json_array_size(cells));
+    host->cells = g_new0(NumaCell, json_array_size(cells));
     host->n_cells = (unsigned)json_array_size(cells);
     json_array_foreach (cells, i, item) {
         if (!read_cell(item, &host->cells[i], err))
@@ -237,7 +254,7 @@ put_cpus(json_t *data, const char *field, bool is_set, const CpuSet *cpus)
 }
 
 static json_t *
-pages_to_json(const HostPages *pages)
+pages_to_json(const NumaPages *pages)
 {
     json_t *data = json_object();
 
@@ -266,7 +283,7 @@ networks_to_json(const Networks *networks)
 }
 
 static void
-put_lists(json_t *data, const HostCell *cell)
+put_lists(json_t *data, const NumaCell *cell)
 {
     if (cell->set & CELL_SIBLINGS) {
         json_t *list = json_array();
@@ -285,7 +302,7 @@ put_lists(json_t *data, const HostCell *cell)
 }
 
 static json_t *
-cell_to_json(const HostCell *cell)
+cell_to_json(const NumaCell *cell)
 {
     json_t *data = json_object();
 
@@ -336,7 +353,7 @@ networks_copy(const Networks *from)
 }
 
 static void
-copy_cell(HostCell *to, const HostCell *from)
+copy_cell(NumaCell *to, const NumaCell *from)
 {
     *to = *from;
     to->version = g_strdup(from->version);
@@ -346,7 +363,7 @@ copy_cell(HostCell *to, const HostCell *from)
     to->siblings = g_new0(CpuSet, from->n_siblings);
     for (unsigned i = 0; i < from->n_siblings; i++)
         cpu_set_copy(&to->siblings[i], &from->siblings[i]);
-    to->pages = g_memdup2(from->pages, from->n_pages * sizeof(HostPages));
+    to->pages = g_memdup2(from->pages, from->n_pages * sizeof(NumaPages));
     for (unsigned i = 0; i < from->n_pages; i++)
         to->pages[i].version = g_strdup(from->pages[i].version);
     to->networks = from->networks ? networks_copy(from->networks) : NULL;
@@ -359,7 +376,7 @@ host_numa_copy(const HostNuma *host)
 
     *copy = *host;
     copy->version = g_strdup(host->version);
-    copy->cells = g_new0(HostCell, host->n_cells);
+    copy->cells = g_new0(NumaCell, host->n_cells);
     for (unsigned i = 0; i < host->n_cells; i++)
         copy_cell(&copy->cells[i], &host->cells[i]);
     return copy;
@@ -378,7 +395,7 @@ networks_free(Networks *networks)
 }
 
 static void
-clear_cell(HostCell *cell)
+clear_cell(NumaCell *cell)
 {
     g_free(cell->version);
     cpu_set_clear(&cell->cpuset);
@@ -416,7 +433,7 @@ need(unsigned set, unsigned fields, const char *const *names, NovaError **err)
 }
 
 bool
-host_cell_need(const HostCell *cell, unsigned fields, NovaError **err)
+host_cell_need(const NumaCell *cell, unsigned fields, NovaError **err)
 {
     static const char *const names[] = {"id",           "cpuset",      "pcpuset",  "memory",
                                         "cpu_usage",    "memory_usage", "pinned_cpus",
@@ -426,7 +443,7 @@ host_cell_need(const HostCell *cell, unsigned fields, NovaError **err)
 }
 
 bool
-host_pages_need(const HostPages *pages, unsigned fields, NovaError **err)
+host_pages_need(const NumaPages *pages, unsigned fields, NovaError **err)
 {
     static const char *const names[] = {"size_kb", "total", "used", "reserved"};
 

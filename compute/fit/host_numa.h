@@ -20,14 +20,14 @@ enum {
     PAGES_RESERVED = 1 << 3,
 };
 
-typedef struct HostPages {
+typedef struct NumaPages {
     unsigned set; /* of PAGES_* */
     char *version;
     int64_t size_kib;
     int64_t total; /* these: pages */
     int64_t used;
     int64_t reserved;
-} HostPages;
+} NumaPages;
 
 /* Networks that a cell is near to, or that an instance needs. */
 enum {
@@ -55,7 +55,7 @@ enum {
     CELL_SOCKET = 1 << 9,
 };
 
-typedef struct HostCell {
+typedef struct NumaCell {
     unsigned set; /* of CELL_* */
     char *version;
     int64_t id;
@@ -67,17 +67,17 @@ typedef struct HostCell {
     int64_t memory_mib;
     int64_t memory_usage_mib;
     int64_t cpu_usage; /* shared vCPUs */
-    HostPages *pages;
+    NumaPages *pages;
     unsigned n_pages;
     bool has_socket; /* false: null */
     int64_t socket;
     Networks *networks; /* NULL: unset */
-} HostCell;
+} NumaCell;
 
 typedef struct HostNuma {
     char *version;
     bool has_cells; /* false: unset */
-    HostCell *cells;
+    NumaCell *cells;
     unsigned n_cells;
 } HostNuma;
 
@@ -88,8 +88,8 @@ void host_numa_free(HostNuma *host);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(HostNuma, host_numa_free)
 
 /* NotImplementedError, and false, when a field of the mask is unset. */
-bool host_cell_need(const HostCell *cell, unsigned fields, NovaError **err);
-bool host_pages_need(const HostPages *pages, unsigned fields, NovaError **err);
+bool host_cell_need(const NumaCell *cell, unsigned fields, NovaError **err);
+bool host_pages_need(const NumaPages *pages, unsigned fields, NovaError **err);
 /* The number of cells. */
 bool host_numa_need_cells(const HostNuma *host, NovaError **err);
 
@@ -100,7 +100,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Networks, networks_free)
 
 /* What CellFree asks all the time: dedicated CPUs that nobody has. */
 static inline int64_t
-host_cell_free_pcpus(const HostCell *cell)
+host_cell_free_pcpus(const NumaCell *cell)
 {
     return cpu_set_count_without(&cell->pcpuset, &cell->pinned_cpus);
 }

@@ -4,7 +4,7 @@
 #include "agent/objects/primitive.h"
 
 static bool
-need_networks(const HostCell *cell, unsigned field, NovaError **err)
+need_networks(const NumaCell *cell, unsigned field, NovaError **err)
 {
     if (cell->networks->set & field)
         return true;
@@ -12,7 +12,7 @@ need_networks(const HostCell *cell, unsigned field, NovaError **err)
 }
 
 static bool
-remove_physnets(GPtrArray *wanted, const HostCell *cell, NovaError **err)
+remove_physnets(GPtrArray *wanted, const NumaCell *cell, NovaError **err)
 {
     if (!cell->networks)
         return true;
@@ -26,7 +26,7 @@ remove_physnets(GPtrArray *wanted, const HostCell *cell, NovaError **err)
 }
 
 static bool
-physnets_hold(const HostNuma *host, const HostCell *const *chosen, unsigned n_chosen,
+physnets_hold(const HostNuma *host, const NumaCell *const *chosen, unsigned n_chosen,
               const Networks *needed, bool *ret_holds, NovaError **err)
 {
     g_autoptr(GPtrArray) wanted = g_ptr_array_copy(needed->physnets, NULL, NULL);
@@ -51,7 +51,7 @@ physnets_hold(const HostNuma *host, const HostCell *const *chosen, unsigned n_ch
 }
 
 static bool
-tunnel_holds(const HostNuma *host, const HostCell *const *chosen, unsigned n_chosen,
+tunnel_holds(const HostNuma *host, const NumaCell *const *chosen, unsigned n_chosen,
              bool *ret_holds, NovaError **err)
 {
     *ret_holds = true;
@@ -64,7 +64,7 @@ tunnel_holds(const HostNuma *host, const HostCell *const *chosen, unsigned n_cho
             return true;
     }
     for (unsigned i = 0; i < host->n_cells; i++) {
-        const HostCell *cell = &host->cells[i];
+        const NumaCell *cell = &host->cells[i];
 
         if (!cell->networks)
             continue;
@@ -79,7 +79,7 @@ tunnel_holds(const HostNuma *host, const HostCell *const *chosen, unsigned n_cho
 }
 
 bool
-network_affinity_holds(const HostNuma *host, const HostCell *const *chosen, unsigned n_chosen,
+network_affinity_holds(const HostNuma *host, const NumaCell *const *chosen, unsigned n_chosen,
                        const Networks *needed, bool *ret_holds, NovaError **err)
 {
     if (!physnets_hold(host, chosen, n_chosen, needed, ret_holds, err))

@@ -42,7 +42,7 @@ core_width(const FreeCores *cores, unsigned core)
 }
 
 static void
-find_free_cores(const HostCell *host, FreeCores *cores)
+find_free_cores(const NumaCell *host, FreeCores *cores)
 {
     int64_t n_threads = 0;
     unsigned end = 0;
@@ -154,7 +154,7 @@ is_complete(const Packing *packing, int64_t n_reserved)
 
 /* Every vCPU has a core that nobody else uses. Without vCPUs there is nothing to isolate. */
 static bool
-pack_isolated(const FitRequest *request, const HostCell *host, const FreeCores *cores,
+pack_isolated(const FitRequest *request, const NumaCell *host, const FreeCores *cores,
               unsigned threads_per_core, int64_t n_pcpus, int64_t n_reserved, Packing *packing)
 {
     if (cores->widest < threads_per_core) {
@@ -208,7 +208,7 @@ pack_preferred(const FreeCores *cores, int64_t n_pcpus, int64_t n_reserved, Pack
 }
 
 static void
-pin(const HostCell *host, InstanceCell *cell, const Packing *packing)
+pin(const NumaCell *host, InstanceCell *cell, const Packing *packing)
 {
     int64_t n = 0;
 
@@ -223,7 +223,7 @@ pin(const HostCell *host, InstanceCell *cell, const Packing *packing)
 }
 
 static bool
-find_threads_per_core(const HostCell *host, unsigned *ret_threads, NovaError **err)
+find_threads_per_core(const NumaCell *host, unsigned *ret_threads, NovaError **err)
 {
     int64_t threads = 0;
 
@@ -238,7 +238,7 @@ find_threads_per_core(const HostCell *host, unsigned *ret_threads, NovaError **e
 }
 
 bool
-cell_pack(const FitRequest *request, const HostCell *host, InstanceCell *cell, int64_t n_reserved,
+cell_pack(const FitRequest *request, const NumaCell *host, InstanceCell *cell, int64_t n_reserved,
           bool *ret_fits, NovaError **err)
 {
     const int64_t n_pcpus = cpu_set_count(&cell->pcpuset);

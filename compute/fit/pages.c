@@ -7,7 +7,7 @@
 typedef enum Room { ROOM_NONE, ROOM_ENOUGH, ROOM_NO_SUCH_SIZE } Room;
 
 static int64_t
-free_pages(const HostPages *pages)
+free_pages(const NumaPages *pages)
 {
     const int64_t reserved = pages->set & PAGES_RESERVED ? pages->reserved : 0;
 
@@ -16,14 +16,14 @@ free_pages(const HostPages *pages)
 
 /* Whole pages of the size, out of the free ones or of all. */
 static bool
-find_room(const HostCell *host, int64_t size_kib, int64_t memory_kib, bool of_free, Room *ret_room,
+find_room(const NumaCell *host, int64_t size_kib, int64_t memory_kib, bool of_free, Room *ret_room,
           NovaError **err)
 {
     const unsigned fields = PAGES_TOTAL | PAGES_SIZE | (of_free ? PAGES_USED : 0);
 
     *ret_room = ROOM_NO_SUCH_SIZE;
     for (unsigned i = 0; i < host->n_pages; i++) {
-        const HostPages *pages = &host->pages[i];
+        const NumaPages *pages = &host->pages[i];
         int64_t available;
 
         if (!host_pages_need(pages, fields, err))
@@ -54,7 +54,7 @@ descending(const void *a, const void *b)
 
 /* The host's page sizes, largest first; g_free(). */
 static int64_t *
-sort_sizes(const HostCell *host, NovaError **err)
+sort_sizes(const NumaCell *host, NovaError **err)
 {
     g_autofree int64_t *sizes = g_new(int64_t, host->n_pages + 1);
 
@@ -69,7 +69,7 @@ sort_sizes(const HostCell *host, NovaError **err)
 
 /* The first of the sizes that has room. */
 static bool
-choose_size(const FitRequest *request, const HostCell *host, InstanceCell *cell,
+choose_size(const FitRequest *request, const NumaCell *host, InstanceCell *cell,
             const int64_t *sizes, unsigned n_sizes, bool *ret_fits, NovaError **err)
 {
     const int64_t memory_kib = saturating_multiply(cell->memory_mib, 1024);
@@ -96,7 +96,7 @@ choose_size(const FitRequest *request, const HostCell *host, InstanceCell *cell,
 }
 
 static bool
-fit_requested_size(const FitRequest *request, const HostCell *host, InstanceCell *cell,
+fit_requested_size(const FitRequest *request, const NumaCell *host, InstanceCell *cell,
                    bool *ret_fits, NovaError **err)
 {
     g_autofree int64_t *sizes = sort_sizes(host, err);
@@ -119,7 +119,7 @@ fit_requested_size(const FitRequest *request, const HostCell *host, InstanceCell
 
 /* Over-commit is for guests whose CPUs are shared. */
 static bool
-fit_smallest_pages(const FitRequest *request, const HostCell *host, const InstanceCell *cell,
+fit_smallest_pages(const FitRequest *request, const NumaCell *host, const InstanceCell *cell,
                    bool *ret_fits, NovaError **err)
 {
     g_autofree int64_t *sizes = sort_sizes(host, err);
@@ -140,7 +140,7 @@ fit_smallest_pages(const FitRequest *request, const HostCell *host, const Instan
 }
 
 static bool
-fit_memory(const FitRequest *request, const HostCell *host, const InstanceCell *cell,
+fit_memory(const FitRequest *request, const NumaCell *host, const InstanceCell *cell,
            bool *ret_fits, NovaError **err)
 {
     const bool of_free = instance_cell_is_pinned(cell);
@@ -158,7 +158,7 @@ fit_memory(const FitRequest *request, const HostCell *host, const InstanceCell *
 }
 
 bool
-cell_fit_memory(const FitRequest *request, const HostCell *host, InstanceCell *cell,
+cell_fit_memory(const FitRequest *request, const NumaCell *host, InstanceCell *cell,
                 bool *ret_fits, NovaError **err)
 {
     const bool asks_for_size = cell->has_pagesize && cell->pagesize_kib != 0;

@@ -133,10 +133,10 @@ is_on_node(const PciPool *pool, const void *user)
 
 /* A cell of the host that is on the same socket as one of the guest's. */
 static bool
-shares_socket(const PciCells *cells, const HostCell *candidate)
+shares_socket(const PciCells *cells, const NumaCell *candidate)
 {
     for (unsigned i = 0; i < cells->host->n_cells; i++) {
-        const HostCell *host_cell = &cells->host->cells[i];
+        const NumaCell *host_cell = &cells->host->cells[i];
 
         for (unsigned k = 0; k < cells->n; k++) {
             if (host_cell->id == cells->ids[k] && host_cell->socket == candidate->socket)

@@ -143,6 +143,8 @@ read_tags(const json_t *tags, json_t *properties, NovaError **err)
     const char *key;
     json_t *value;
 
+    if (json_is_null(tags))
+        return nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "Field `tags' cannot be None");
     if (!json_is_object(tags))
         return nova_error_set(err, NOVA_ERROR_ATTRIBUTE_ERROR, "a pool's tags must be a dict");
     json_object_foreach ((json_t *)tags, key, value) {

@@ -48,6 +48,8 @@ read_specs(const json_t *list, json_t *specs, NovaError **err)
 
     if (!list)
         return true;
+    if (json_is_string(list) && json_string_length(list) > 0)
+        return read_spec(list, specs, err);
     if (!primitive_list(list, "spec", err))
         return false;
     json_array_foreach (list, i, item) {

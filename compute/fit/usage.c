@@ -6,7 +6,7 @@
 /* ---- pages ---- */
 
 static bool
-find_page_size(const HostCell *host, const InstanceCell *cell, int64_t *ret_size_kib,
+find_page_size(const NumaCell *host, const InstanceCell *cell, int64_t *ret_size_kib,
                NovaError **err)
 {
     *ret_size_kib = cell->pagesize_kib;
@@ -25,7 +25,7 @@ find_page_size(const HostCell *host, const InstanceCell *cell, int64_t *ret_size
 
 /* Parts of a page are lost in each step, as in Nova. */
 static bool
-count_pages(HostPages *pages, int64_t memory_mib, int sign, NovaError **err)
+count_pages(NumaPages *pages, int64_t memory_mib, int sign, NovaError **err)
 {
     double used;
 
@@ -45,14 +45,14 @@ count_pages(HostPages *pages, int64_t memory_mib, int sign, NovaError **err)
 }
 
 static bool
-count_memory(HostCell *host, const InstanceCell *cell, int sign, NovaError **err)
+count_memory(NumaCell *host, const InstanceCell *cell, int sign, NovaError **err)
 {
     int64_t size_kib;
 
     if (!find_page_size(host, cell, &size_kib, err))
         return false;
     for (unsigned i = 0; i < host->n_pages; i++) {
-        HostPages *pages = &host->pages[i];
+        NumaPages *pages = &host->pages[i];
 
         if (!host_pages_need(pages, PAGES_SIZE, err))
             return false;
@@ -76,7 +76,7 @@ pinning_error(NovaErrorKind kind, const char *verb, const CpuSet *cpus, const ch
 }
 
 static bool
-pin_cpus(HostCell *host, const CpuSet *cpus, NovaError **err)
+pin_cpus(NumaCell *host, const CpuSet *cpus, NovaError **err)
 {
     g_auto(CpuSet) unpinned = {0};
 
@@ -93,7 +93,7 @@ pin_cpus(HostCell *host, const CpuSet *cpus, NovaError **err)
 }
 
 static bool
-unpin_cpus(HostCell *host, const CpuSet *cpus, NovaError **err)
+unpin_cpus(NumaCell *host, const CpuSet *cpus, NovaError **err)
 {
     if (!cpu_set_is_subset(cpus, &host->pcpuset))
         return pinning_error(NOVA_ERROR_CPU_UNPINNING_UNKNOWN, "unpin", cpus, "known",
@@ -122,7 +122,7 @@ add_pins(const InstanceCell *cell, CpuSet *cpus, NovaError **err)
 
 /* A guest with isolated threads takes whole cores. */
 static void
-widen_to_cores(const HostCell *host, CpuSet *cpus)
+widen_to_cores(const NumaCell *host, CpuSet *cpus)
 {
     g_auto(CpuSet) wide = {0};
 
@@ -136,7 +136,7 @@ widen_to_cores(const HostCell *host, CpuSet *cpus)
 }
 
 static bool
-count_pins(HostCell *host, const InstanceCell *cell, bool free, NovaError **err)
+count_pins(NumaCell *host, const InstanceCell *cell, bool free, NovaError **err)
 {
     g_auto(CpuSet) cpus = {0};
 
@@ -150,7 +150,7 @@ count_pins(HostCell *host, const InstanceCell *cell, bool free, NovaError **err)
 /* ---- cells ---- */
 
 static bool
-count_cell(HostCell *host, const InstanceCell *cell, bool free, NovaError **err)
+count_cell(NumaCell *host, const InstanceCell *cell, bool free, NovaError **err)
 {
     const int sign = free ? -1 : 1;
     int64_t memory_mib, cpus;
@@ -168,7 +168,7 @@ count_cell(HostCell *host, const InstanceCell *cell, bool free, NovaError **err)
 
 /* The result is a new cell of today's version that has all fields. */
 static bool
-prepare_cell(HostCell *host, NovaError **err)
+prepare_cell(NumaCell *host, NovaError **err)
 {
     g_free(host->version);
     host->version = g_strdup("1.5");
@@ -178,7 +178,7 @@ prepare_cell(HostCell *host, NovaError **err)
 }
 
 static bool
-count_instance(HostCell *host, const InstanceNuma *instance, bool free, NovaError **err)
+count_instance(NumaCell *host, const InstanceNuma *instance, bool free, NovaError **err)
 {
     for (unsigned i = 0; i < instance->n_cells; i++) {
         const InstanceCell *cell = &instance->cells[i];

@@ -68,7 +68,8 @@ claim(Build *build, NovaError **err)
 {
     Operation *op = build->op;
 
-    if (!resource_tracker_claim(op->host->tracker, op->ctx, op->instance, err))
+    if (!resource_tracker_claim(op->host->tracker, op->ctx, op->instance,
+                                json_object_get(op->args, "limits"), err))
         return false;
     build->is_claimed = true;
     return true;

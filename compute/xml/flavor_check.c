@@ -5,57 +5,26 @@
 
 #include <string.h>
 
-#include "compute/fit/guest_request.h"
+#include "compute/fit/constraints.h"
 
 static bool
-check_policies(const GuestRequest *alone, const char **ret_cpu_policy, NovaError **err)
+check_policies(const GuestRequest *alone, CpuPolicy *ret_cpu_policy, NovaError **err)
 {
-    static const char *const cpu[] = {"dedicated", "shared", "mixed", NULL};
-    static const char *const thread[] = {"prefer", "isolate", "require", NULL};
-    const char *cpu_policy = request_flavor_truthy(alone, "hw:cpu_policy");
-    const char *thread_policy = request_flavor_truthy(alone, "hw:cpu_thread_policy");
+    ThreadPolicy thread_policy;
     const char *emulator_policy;
 
-    *ret_cpu_policy = cpu_policy;
-    if (cpu_policy && !is_one_of(cpu_policy, cpu))
-        return nova_error_set(err, NOVA_ERROR_INVALID_CPU_ALLOCATION_POLICY,
-                              "CPU policy requested from 'flavor extra specs' is invalid, given: "
-                              "'%s', available: '('dedicated', 'shared', 'mixed')'.", cpu_policy);
-    if (thread_policy && !is_one_of(thread_policy, thread))
-        return nova_error_set(err, NOVA_ERROR_INVALID_CPU_THREAD_ALLOCATION_POLICY,
-                              "CPU thread policy requested from 'flavor extra specs' is invalid, "
-                              "given: '%s', available: '('prefer', 'isolate', 'require')'.",
-                              thread_policy);
-    return request_emulator_threads_policy(alone, &emulator_policy, err);
+    return constraints_cpu_policy(alone, ret_cpu_policy, err) &&
+           constraints_thread_policy(alone, &thread_policy, err) &&
+           request_emulator_threads_policy(alone, &emulator_policy, err);
 }
 
 static bool
-check_dedicated_mask(const GuestRequest *alone, NovaError **err)
+check_mixed(const GuestRequest *alone, CpuPolicy cpu_policy, NovaError **err)
 {
-    const char *mask = request_flavor_truthy(alone, "hw:cpu_dedicated_mask");
-    g_auto(CpuSet) dedicated = {0};
-    g_auto(CpuSet) all = {0};
+    g_auto(CpuSet) dedicated = {0}, realtime = {0};
 
-    if (!mask)
-        return true;
-    if (!request_parse_vcpu_mask(alone, mask, &dedicated, err))
-        return false;
-    cpu_set_add_range(&all, 0, alone->flavor->vcpus - 1);
-    if (!cpu_set_is_empty(&dedicated) && !cpu_set_is_subset(&all, &dedicated) &&
-        cpu_set_is_subset(&dedicated, &all))
-        return true;
-    return nova_error_set(err, NOVA_ERROR_INVALID_MIXED_INSTANCE_DEDICATED_MASK,
-                          "Mixed instance must have at least 1 pinned vCPU and 1 unpinned vCPU. "
-                          "See 'hw:cpu_dedicated_mask'.");
-}
-
-static bool
-check_mixed(const GuestRequest *alone, const char *cpu_policy, NovaError **err)
-{
-    g_auto(CpuSet) realtime = {0};
-
-    return !cpu_policy || strcmp(cpu_policy, "mixed") ||
-           (check_dedicated_mask(alone, err) && request_realtime_cpus(alone, &realtime, err));
+    return cpu_policy != CPU_MIXED || (constraints_dedicated_mask(alone, &dedicated, err) &&
+                                       request_realtime_cpus(alone, &realtime, err));
 }
 
 static bool
@@ -78,9 +47,10 @@ request_check_flavor(const Flavor *flavor, NovaError **err)
     const GuestRequest alone = {flavor, &no_image};
     MemoryEncryption encryption;
     VtpmRequest vtpm;
+    CpuPolicy cpu_policy;
     const char *text;
 
-    return check_policies(&alone, &text, err) && check_mixed(&alone, text, err) &&
+    return check_policies(&alone, &cpu_policy, err) && check_mixed(&alone, cpu_policy, err) &&
            request_memory_encryption(&alone, NULL, &encryption, err) &&
            request_vtpm(&alone, &vtpm, err) &&
            check_named(&alone, "hw:pci_numa_affinity_policy", affinities,

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define LOG_NAME "kilonova.compute.numa_claim"
+#include "compute/numa_claim.h"
+
+#include <string.h>
+
+#include "agent/base/json.h"
+#include "agent/base/log.h"
+#include "compute/fit/fit.h"
+
+InstanceNuma *
+numa_claim_topology(const Instance *instance, NovaError **err)
+{
+    json_auto_t *primitive = NULL;
+
+    if (!instance->numa_topology)
+        return NULL;
+    primitive = object_to_json(instance->numa_topology);
+    return instance_numa_from_json(primitive, err);
+}
+
+/* ---- placing ---- */
+
+/* *ret_limits is NULL when the scheduler sets none. */
+static bool
+read_limits(const json_t *limits, FitLimits **ret_limits, NovaError **err)
+{
+    const json_t *data = json_object_get(limits, "nova_object.data");
+    const json_t *numa = json_object_get(data ? data : limits, "numa_topology");
+
+    *ret_limits = NULL;
+    if (!json_is_object(numa))
+        return true;
+    *ret_limits = fit_limits_from_json(numa, err);
+    return *ret_limits != NULL;
+}
+
+static bool
+set_topology(Instance *instance, const InstanceNuma *placed, NovaError **err)
+{
+    json_auto_t *primitive = placed ? instance_numa_to_json(placed) : NULL;
+    InstanceNUMATopology *topology =
+        placed ? instance_numa_topology_from_json(primitive, err) : NULL;
+
+    if (placed && !topology)
+        return false;
+    if (topology)
+        OBJECT_SET_STRING(topology, instance_uuid, instance->uuid);
+    instance_numa_topology_free(instance->numa_topology);
+    OBJECT_SET(instance, numa_topology, topology);
+    return true;
+}
+
+static bool
+fit(const Options *options, const HostNuma *host, const InstanceNuma *wanted,
+    const FitLimits *limits, InstanceNuma **ret_placed, NovaError **err)
+{
+    const FitRequest request = {
+        .host = host,
+        .instance = wanted,
+        .limits = limits,
+        .pack = options->compute.packing_host_numa_cells_allocation_strategy,
+    };
+
+    if (!fit_instance_to_host(&request, ret_placed, err))
+        return false;
+    return *ret_placed ||
+           nova_error_set(err, NOVA_ERROR_COMPUTE_RESOURCES_UNAVAILABLE,
+                          "Insufficient compute resources: Requested instance NUMA topology cannot "
+                          "fit the given host NUMA topology.");
+}
+
+bool
+numa_claim_place(const Options *options, const HostNuma *host, Instance *instance,
+                 const json_t *limits, NovaError **err)
+{
+    g_autoptr(InstanceNuma) wanted = NULL;
+    g_autoptr(InstanceNuma) placed = NULL;
+    g_autoptr(FitLimits) fit_limits = NULL;
+
+    if (!instance->numa_topology)
+        return true;
+    if (!host) /* without cells there is nothing to refuse by: the scheduler has done so */
+        return set_topology(instance, NULL, err);
+    wanted = numa_claim_topology(instance, err);
+    return wanted && read_limits(limits, &fit_limits, err) &&
+           fit(options, host, wanted, fit_limits, &placed, err) &&
+           set_topology(instance, placed, err);
+}
+
+void
+numa_claim_clear(Instance *instance)
+{
+    const GPtrArray *cells = instance->numa_topology ? instance->numa_topology->cells : NULL;
+
+    for (guint i = 0; cells && i < cells->len; i++) {
+        InstanceNUMACell *cell = cells->pdata[i];
+
+        json_decref(cell->cpu_pinning_raw);
+        OBJECT_SET(cell, cpu_pinning_raw, json_object());
+        OBJECT_SET(cell, id, -1);
+    }
+}
+
+/* ---- at start ---- */
+
+static bool
+is_set(const char *option)
+{
+    return option && *option;
+}
+
+static bool
+invalid(NovaError **err, const char *text)
+{
+    return nova_error_set(err, NOVA_ERROR_INVALID_CONFIGURATION, "%s", text);
+}
+
+static bool
+check_unpinned(const OptionsCompute *compute, NovaError **err)
+{
+    return !is_set(compute->cpu_dedicated_set) || is_set(compute->cpu_shared_set) ||
+           invalid(err, "This host has unpinned instances but has no CPUs set aside for this "
+                        "purpose; configure '[compute] cpu_shared_set' instead of, or in addition "
+                        "to, '[compute] cpu_dedicated_set'");
+}
+
+static bool
+check_mixed(const OptionsCompute *compute, NovaError **err)
+{
+    if (!is_set(compute->cpu_shared_set))
+        return invalid(err, "This host has mixed instance requesting both pinned and unpinned CPUs "
+                            "but hasn't set aside unpinned CPUs for this purpose; Configure "
+                            "'[compute] cpu_shared_set'.");
+    return is_set(compute->cpu_dedicated_set) ||
+           invalid(err, "This host has mixed instance requesting both pinned and unpinned CPUs but "
+                        "hasn't set aside pinned CPUs for this purpose; Configure '[compute] "
+                        "cpu_dedicated_set'");
+}
+
+static void
+warn_about_lost_cpus(const Options *options, const InstanceNuma *numa)
+{
+    const char *spec = is_set(options->default_group.vcpu_pin_set)
+                           ? options->default_group.vcpu_pin_set
+                           : options->compute.cpu_dedicated_set;
+    g_auto(CpuSet) available = {0}, lost = {0};
+    g_autofree char *text = NULL;
+
+    if (!is_set(spec) || !cpu_set_parse(spec, &available, NULL))
+        return;
+    for (unsigned i = 0; i < numa->n_cells; i++)
+        for (guint k = 0; numa->cells[i].pins && k < numa->cells[i].pins->len; k++)
+            cpu_set_add(&lost, g_array_index(numa->cells[i].pins, Pin, k).pcpu);
+    cpu_set_subtract(&lost, &available);
+    text = cpu_set_format(&lost);
+    if (*text)
+        LOG_WARNING("Instance is pinned to host CPUs %s but one or more of these CPUs are not "
+                    "included in either '[compute] cpu_dedicated_set' or 'vcpu_pin_set'; you should "
+                    "update these configuration options to include the missing CPUs or rebuild or "
+                    "cold migrate this instance.", text);
+}
+
+static bool
+check_pinned(const Options *options, const InstanceNuma *numa, NovaError **err)
+{
+    const OptionsCompute *compute = &options->compute;
+
+    if (is_set(compute->cpu_shared_set) && !is_set(compute->cpu_dedicated_set) &&
+        !is_set(options->default_group.vcpu_pin_set))
+        return invalid(err, "This host has pinned instances but has no CPUs set aside for this "
+                            "purpose; configure '[compute] cpu_dedicated_set' instead of, or in "
+                            "addition to, '[compute] cpu_shared_set'.");
+    if (numa->cells[0].cpu_policy == CPU_MIXED && !check_mixed(compute, err))
+        return false;
+    warn_about_lost_cpus(options, numa);
+    return true;
+}
+
+static bool
+check_instance(const Options *options, const Instance *instance, NovaError **err)
+{
+    NovaError *error = NULL;
+    g_autoptr(InstanceNuma) numa = numa_claim_topology(instance, &error);
+
+    if (error)
+        return nova_error_propagate(err, error);
+    if (!numa || numa->n_cells == 0 || !instance_cell_is_pinned(&numa->cells[0]))
+        return check_unpinned(&options->compute, err);
+    return check_pinned(options, numa, err);
+}
+
+bool
+numa_claim_check_options(const Options *options, const GPtrArray *instances, NovaError **err)
+{
+    for (guint i = 0; i < instances->len; i++) {
+        const Instance *instance = instances->pdata[i];
+
+        if (!json_get_bool(instance->base.kept, "deleted", false) &&
+            !check_instance(options, instance, err))
+            return false;
+    }
+    return true;
+}

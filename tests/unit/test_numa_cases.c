@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Nova's own answers to generated cases of every operation, ours beside them. The cases are made by
+ * tests/differential/make_numa_data.py. */
+
+#include "tests/unit/cmocka_all.h"
+
+#include <glib.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/numa_command.h"
+
+/* Sets are lists on the wire: in any order. */
+static gint
+by_number(gconstpointer a, gconstpointer b)
+{
+    json_int_t x = json_integer_value(*(json_t *const *)a), y = json_integer_value(*(json_t *const *)b);
+
+    return (x > y) - (x < y);
+}
+
+static json_t *
+sorted(const json_t *list)
+{
+    g_autoptr(GPtrArray) items = g_ptr_array_new();
+    json_t *copy = json_array();
+    size_t i;
+    json_t *item;
+
+    json_array_foreach (list, i, item)
+        g_ptr_array_add(items, item);
+    g_ptr_array_sort(items, by_number);
+    for (guint k = 0; k < items->len; k++)
+        json_array_append(copy, items->pdata[k]);
+    return copy;
+}
+
+static json_t *
+canonical(const json_t *value, const char *key)
+{
+    static const char *const sets[] = {"cpuset", "pcpuset", "cpuset_reserved", "pinned_cpus", NULL};
+    json_t *copy, *item;
+    const char *name;
+    size_t i;
+
+    if (json_is_array(value)) {
+        if (key && g_strv_contains(sets, key))
+            return sorted(value);
+        copy = json_array();
+        json_array_foreach (value, i, item)
+            json_array_append_new(copy, canonical(item, g_strcmp0(key, "siblings") ? NULL : "cpuset"));
+        return copy;
+    }
+    if (!json_is_object(value))
+        return json_incref((json_t *)value);
+    copy = json_object();
+    json_object_foreach ((json_t *)value, name, item) {
+        if (strcmp(name, "nova_object.changes") && !json_is_null(item) && strcmp(name, "physnets"))
+            json_object_set_new(copy, name, canonical(item, name));
+    }
+    return copy;
+}
+
+static bool
+is_nova_s_answer(const json_t *json, const char *text)
+{
+    json_auto_t *answer = json_loads(text, 0, NULL);
+    const json_t *expected = json_object_get(json, "expect");
+    json_auto_t *ours = canonical(json_object_get(answer, "result"), NULL);
+    json_auto_t *novas = canonical(json_object_get(expected, "result"), NULL);
+
+    if (json_object_get(expected, "error"))
+        return json_equal(json_object_get(expected, "error"), json_object_get(answer, "error"));
+    return json_object_get(answer, "result") && json_equal(ours, novas);
+}
+
+static void
+every_answer_is_novas(void **state)
+{
+    g_autofree char *text = NULL;
+    g_auto(GStrv) lines = NULL;
+    int n = 0;
+
+    (void)state;
+    assert_true(g_file_get_contents(TEST_DATA_DIR "/numa/cases.jsonl", &text, NULL, NULL));
+    lines = g_strsplit(text, "\n", -1);
+    for (char **line = lines; **line; line++, n++) {
+        g_autofree char *answer = numa_answer(*line, strlen(*line));
+        json_auto_t *json = json_loads(*line, 0, NULL);
+
+        if (!is_nova_s_answer(json, answer))
+            fail_msg("%s\n%s", *line, answer);
+    }
+    assert_true(n > 200);
+}
+
+static void
+explanation_names_cell_and_lack(void **state)
+{
+    static const char case_text[] =
+        "{\"id\": 1, \"host\": {\"nova_object.name\": \"NUMATopology\", \"nova_object.namespace\": \"nova\","
+        " \"nova_object.version\": \"1.2\", \"nova_object.data\": {\"cells\": [{\"nova_object.name\": "
+        "\"NUMACell\", \"nova_object.namespace\": \"nova\", \"nova_object.version\": \"1.5\", "
+        "\"nova_object.data\": {\"id\": 3, \"cpuset\": [], \"pcpuset\": [0, 1], \"memory\": 512, "
+        "\"cpu_usage\": 0, \"memory_usage\": 0, \"pinned_cpus\": [1], \"siblings\": [[0], [1]], "
+        "\"mempages\": [], \"socket\": 0}}]}}, \"instance\": {\"nova_object.name\": "
+        "\"InstanceNUMATopology\", \"nova_object.namespace\": \"nova\", \"nova_object.version\": \"1.3\", "
+        "\"nova_object.data\": {\"cells\": [{\"nova_object.name\": \"InstanceNUMACell\", "
+        "\"nova_object.namespace\": \"nova\", \"nova_object.version\": \"1.6\", \"nova_object.data\": "
+        "{\"id\": 0, \"cpuset\": [], \"pcpuset\": [0, 1], \"memory\": 64, \"cpu_policy\": "
+        "\"dedicated\"}}]}}}\n";
+    char *output = NULL;
+    size_t size;
+    FILE *in = fmemopen((void *)case_text, strlen(case_text), "r");
+    FILE *out = open_memstream(&output, &size);
+
+    (void)state;
+    assert_int_equal(explain_command(in, out), 0);
+    fclose(in);
+    fclose(out);
+    assert_string_equal(output, "1: does not fit\n"
+                                "  guest cell 0 on host cell 3:\n"
+                                "    has 1 dedicated CPUs free, not 2\n");
+    free(output);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_answer_is_novas),
+        cmocka_unit_test(explanation_names_cell_and_lack),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
