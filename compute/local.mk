@@ -24,6 +24,9 @@ libkilonova_a_SOURCES += \
 	compute/fit/saturate.h \
 	compute/fit/usage.c compute/fit/usage.h
 
+EXTRA_DIST += tests/differential/run tests/differential/numa.py tests/differential/numa_cases.py \
+	tests/differential/numa_oracle.py tests/differential/make_numa_data.py
+
 # compute/xml: instance, ports and disks → domain XML; `kilonovactl xml` shows it.
 libkilonova_a_SOURCES += \
 	compute/xml/block_devices.c compute/xml/block_devices.h \
