@@ -292,3 +292,25 @@ numa_case_track_devices(NumaCase *one, NovaError **err)
     }
     return true;
 }
+
+/* ---- fits ---- */
+
+bool
+numa_case_read_fit(NumaCase *one, FitRequest *request, NovaError **err)
+{
+    const json_t *pack =
+        numa_case_option(one, "compute.packing_host_numa_cells_allocation_strategy");
+
+    if (!numa_case_read_host(one, err) || !numa_case_read_pci_stats(one, err) ||
+        !numa_case_read_instance(one, err) || !numa_case_read_limits(one, err) ||
+        !numa_case_read_pci_requests(one, err))
+        return false;
+    request->host = one->host;
+    request->instance = one->instance;
+    request->limits = one->limits;
+    request->pci_requests = one->pci_requests;
+    request->pci_pools = one->pools;
+    request->provider_mapping = json_object_get(one->json, "provider_mapping");
+    request->pack = pack && primitive_is_true(pack);
+    return true;
+}

@@ -48,5 +48,7 @@ bool numa_case_read_pools(NumaCase *one, NovaError **err);
 bool numa_case_read_cells(NumaCase *one, NovaError **err);
 /* Pools of all "devices" that a [pci]device_spec lets guests have. */
 bool numa_case_track_devices(NumaCase *one, NovaError **err);
+/* All that a fit needs. */
+bool numa_case_read_fit(NumaCase *one, FitRequest *request, NovaError **err);
 /* "sysfs" in place of the host's. */
 void numa_case_use_sysfs(NumaCase *one);

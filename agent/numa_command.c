@@ -151,32 +151,12 @@ op_get_cpu_topology(NumaCase *one, json_t **ret_result, NovaError **err)
 /* ---- fits ---- */
 
 static bool
-read_fit(NumaCase *one, FitRequest *request, NovaError **err)
-{
-    const json_t *pack =
-        numa_case_option(one, "compute.packing_host_numa_cells_allocation_strategy");
-
-    if (!numa_case_read_host(one, err) || !numa_case_read_pci_stats(one, err) ||
-        !numa_case_read_instance(one, err) || !numa_case_read_limits(one, err) ||
-        !numa_case_read_pci_requests(one, err))
-        return false;
-    request->host = one->host;
-    request->instance = one->instance;
-    request->limits = one->limits;
-    request->pci_requests = one->pci_requests;
-    request->pci_pools = one->pools;
-    request->provider_mapping = json_object_get(one->json, "provider_mapping");
-    request->pack = pack && primitive_is_true(pack);
-    return true;
-}
-
-static bool
 op_fit(NumaCase *one, json_t **ret_result, NovaError **err)
 {
     FitRequest request = {0};
     g_autoptr(InstanceNuma) fitted = NULL;
 
-    if (!read_fit(one, &request, err) || !fit_instance_to_host(&request, &fitted, err))
+    if (!numa_case_read_fit(one, &request, err) || !fit_instance_to_host(&request, &fitted, err))
         return false;
     *ret_result = fitted ? instance_numa_to_json(fitted) : json_null();
     return true;
@@ -449,7 +429,7 @@ explain_fit(FILE *out, const char *id, const json_t *json)
     g_autoptr(NovaError) err = NULL;
     FitRequest request = {.notes = notes};
 
-    if (!read_fit(&one, &request, &err) || !fit_instance_to_host(&request, &fitted, &err)) {
+    if (!numa_case_read_fit(&one, &request, &err) || !fit_instance_to_host(&request, &fitted, &err)) {
         fprintf(out, "%s: %s: %s\n", id, nova_error_class(err), nova_error_message(err));
         print_notes(out, notes);
         return;

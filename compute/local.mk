@@ -26,6 +26,8 @@ libkilonova_a_SOURCES += \
 
 EXTRA_DIST += tests/differential/run tests/differential/numa.py tests/differential/numa_cases.py \
 	tests/differential/numa_oracle.py tests/differential/make_numa_data.py
+EXTRA_PROGRAMS += tests/bench/fit_time
+tests_bench_fit_time_SOURCES = tests/bench/fit_time.c
 fuzz_programs += tests/fuzz/fuzz_numa_case
 tests_fuzz_fuzz_numa_case_SOURCES = tests/fuzz/fuzz_numa_case.c tests/fuzz/replay.c
 

@@ -10,7 +10,7 @@
 #include "agent/base/nova_error.h"
 
 /* Numbers from CPU_SET_MAX on cannot be members: no host has them, and memory stays bounded. */
-#define CPU_SET_MAX (1 << 20)
+#define CPU_SET_MAX (1 << 16)
 
 typedef struct CpuSet {
     uint64_t *words; /* bit n of word n/64; NULL when empty */

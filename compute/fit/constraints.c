@@ -359,6 +359,9 @@ constraints_make(const GuestRequest *request, InstanceNuma **ret_topology, NovaE
         !numa_layout_page_size(request, &page_size, err) ||
         !request_locked_memory(request, NULL, &locked, err))
         return false;
+    if (request->flavor->vcpus > CPU_SET_MAX)
+        return nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "%" PRId64 " vCPUs are too many",
+                              request->flavor->vcpus);
     if (wishes.cpu_policy == CPU_DEDICATED)
         cpu_set_add_range(&wishes.dedicated, 0, request->flavor->vcpus - 1);
     if (nodes == 0 && !page_size.is_wanted && !wants_persistent_memory(request) &&

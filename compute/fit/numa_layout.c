@@ -7,6 +7,7 @@
 #include "compute/fit/saturate.h"
 
 #define NODES_MAX 128
+#define CELLS_TIMES_CPUS_MAX (1 << 26) /* what is beyond is no guest, only memory */
 
 /* ---- how many ---- */
 
@@ -317,7 +318,7 @@ make_even(const GuestRequest *request, int64_t nodes, const CpuSet *dedicated, N
                        "NUMA nodes. Explicit assignment of CPUs and memory to nodes is required");
         return NULL;
     }
-    if (nodes > CPU_SET_MAX) {
+    if (nodes > CPU_SET_MAX || nodes * MAX(n_vcpus, 1) > CELLS_TIMES_CPUS_MAX) {
         nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "%" PRId64 " NUMA nodes are too many", nodes);
         return NULL;
     }

@@ -96,7 +96,9 @@ claim_and_spawn(Unshelve *unshelve, NovaError **err)
     Operation *op = unshelve->op;
     Spawn spawn = {.op = op, .after_disks = leave_image, .user = unshelve};
 
-    if (!resource_tracker_claim(op->host->tracker, op->ctx, op->instance, err))
+    if (!resource_tracker_claim(op->host->tracker, op->ctx, op->instance,
+                                json_object_get(json_object_get(op->args, "filter_properties"), "limits"),
+                                err))
         return false;
     unshelve->is_claimed = true;
     if (!plan_guest(unshelve, err))

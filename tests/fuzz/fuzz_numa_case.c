@@ -133,7 +133,7 @@ interesting(unsigned *seed)
         "99999999999999999999", "\xd9\xa3", "\xc2\xb2", "parse_cpu_spec", "numa_get_constraints",
     };
     static const json_int_t numbers[] = {
-        0, 1, 2, 3, 7, 8, 63, 64, 4, 2048, 1048576, -1, -2, -3, 1 << 20, INT32_MAX, INT64_MAX, INT64_MIN,
+        0, 1, 2, 3, 7, 8, 63, 64, 4, 2048, 1048576, -1, -2, -3, 1 << 16, INT32_MAX, INT64_MAX, INT64_MIN,
     };
 
     switch (next(seed, 6)) {
