@@ -8,6 +8,7 @@ SETTLE seconds of rest.  Seconds of CPU and memory hardly depend on what else th
 other times do, for both agents alike.
 """
 import argparse
+import json
 import os
 import pathlib
 import re
@@ -38,9 +39,8 @@ TARGETS = {
 }
 
 
-def lab(*argv, **environment):
-    return subprocess.run([str(LAB / argv[0]), *argv[1:]], check=True, capture_output=True, text=True,
-                          env={**os.environ, **environment}).stdout
+def lab(*argv):
+    return subprocess.run([str(LAB / argv[0]), *argv[1:]], check=True, capture_output=True, text=True).stdout
 
 
 def stat_fields(pid):
@@ -124,10 +124,11 @@ class Bench:
 
     # ---- the figures ----
 
-    def start(self, agent):
+    def start(self, agent, **environment):
         """(exec to consuming, exec to service up) in seconds: a call waits in the queue for the first consumer."""
         before = self.service()
-        process = subprocess.Popen([str(LAB / "agent"), agent, "start", HOST], stdout=subprocess.DEVNULL)
+        process = subprocess.Popen([str(LAB / "agent"), agent, "start", HOST], stdout=subprocess.DEVNULL,
+                                   env={**os.environ, **environment})
         client = rpc.get_client(oslo_messaging.Target(topic="compute", server=HOST, namespace="baseapi", version="1.0"))
         client.prepare(timeout=60).call(self.ctxt, "ping", arg="x")
         consuming = time.clock_gettime(time.CLOCK_BOOTTIME)
@@ -162,7 +163,8 @@ class Bench:
         """(of a whole build, of it in libvirt): from the message to the running domain, medians."""
         times = pathlib.Path(os.environ["BENCH_DIR"]) / "libvirt-times"
         lab("agent", agent, "stop", HOST)
-        lab("agent", agent, "start", HOST, LD_PRELOAD=os.environ["LIBVIRT_TIME"], LIBVIRT_TIME_FILE=str(times))
+        self.start(agent, LD_PRELOAD=os.environ["LIBVIRT_TIME"], LIBVIRT_TIME_FILE=str(times))
+        time.sleep(5)
         self.delete(self.create(1, True))
         path = LOGS / f"{agent}-{HOST}.log"
         offset, inside = path.stat().st_size, []
@@ -246,8 +248,14 @@ def main():
     parser.add_argument("--guests", type=int, default=20)
     parser.add_argument("--calls", type=int, default=200)
     parser.add_argument("--boots", type=int, default=5)
-    bench = Bench(parser.parse_args())
-    results = {agent: bench.measure(agent) for agent in AGENTS}
+    parser.add_argument("--kept", type=pathlib.Path, help="a file of figures: an agent in it is not measured again")
+    options = parser.parse_args()
+    bench = Bench(options)
+    results = json.loads(options.kept.read_text()) if options.kept and options.kept.exists() else {}
+    for agent in AGENTS:
+        results[agent] = results.get(agent) or bench.measure(agent)
+        if options.kept:
+            options.kept.write_text(json.dumps(results, indent=1))
     text = table(results)
     print(text)
     (HERE.parent / "results" / "bench.md").write_text(text)
