@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The test VM as the tests see it: commands inside, servers on host vm1, records in Nova's data base."""
+import itertools
+import os
+import pathlib
+import subprocess
+import time
+import unittest
+
+import openstack
+from nova import config, context, objects
+
+HOST = "vm1"
+LAB = pathlib.Path(__file__).resolve().parents[1] / "lab"
+SHARE = pathlib.Path(os.environ["KILONOVA_VM_SHARE"])
+numbers = itertools.count()
+
+
+def wait(seconds, what, check):
+    deadline = time.monotonic() + seconds
+    while not (value := check()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what}: not within {seconds} s")
+        time.sleep(0.3)
+    return value
+
+
+def run(command, seconds=60):
+    """What the command prints in the VM; it must succeed."""
+    name = f"command-{next(numbers)}"
+    (SHARE / f"{name}.new").write_text(command)
+    (SHARE / f"{name}.new").rename(SHARE / f"{name}.ask")
+    status = SHARE / f"{name}.status"
+    wait(seconds, f"in the VM: {command}", status.exists)
+    output = (SHARE / f"{name}.out").read_text()
+    if int(status.read_text()):
+        raise AssertionError(f"in the VM: {command}: exit {status.read_text()}{output}")
+    return output
+
+
+class VmTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.cloud = openstack.connect()
+        cls.compute = cls.cloud.compute
+        config.parse_args(["vm", "--config-file", f"{os.environ['LAB_DIR']}/etc/nova/nova.conf"])
+        objects.register_all()
+        cls.context = context.get_admin_context()
+        cell = next(c for c in objects.CellMappingList.get_all(cls.context) if not c.is_cell0())
+        context.set_target_cell(cls.context, cell)
+        try:
+            wait(300, "kilonovad of vm1 up", cls.is_up)
+        except AssertionError as error:
+            log = SHARE / "kilonovad.log"
+            raise AssertionError(f"{error}\n{log.read_text() if log.exists() else ''}") from None
+        subprocess.run([LAB / "discover-hosts"], check=True, stdout=subprocess.DEVNULL)
+
+    @classmethod
+    def is_up(cls):
+        return any(s.host == HOST and s.state == "up" for s in cls.compute.services(binary="nova-compute", host=HOST))
+
+    def flavor(self, extra_specs, **sizes):
+        made = self.compute.create_flavor(name=f"vm-{self.id()}-{time.monotonic()}", **sizes)
+        self.addCleanup(self.compute.delete_flavor, made)
+        self.compute.create_flavor_extra_specs(made, extra_specs)
+        return made
+
+    def request(self, flavor, image="hlt", networks="none", **more):
+        image = self.cloud.image.find_image(image)
+        server = self.compute.create_server(name=self.id(), flavor_id=flavor.id, image_id=image.id, networks=networks,
+                                            availability_zone=f"nova:{HOST}", **more)
+        self.addCleanup(self.delete, server)
+        return server
+
+    def settled(self, server, status, seconds=240):
+        def check():
+            fresh = self.compute.get_server(server.id)
+            return fresh if fresh.status in ("ACTIVE", "ERROR") and not fresh.task_state else None
+        fresh = wait(seconds, f"{server.name} {status}", check)
+        self.assertEqual(fresh.status, status, fresh.fault)
+        return fresh
+
+    def delete(self, server):
+        self.compute.delete_server(server.id, ignore_missing=True)
+        wait(120, f"{server.name} deleted", lambda: self.compute.find_server(server.id) is None)
+
+    def node(self):
+        return objects.ComputeNode.get_first_node_by_host_for_old_compat(self.context, HOST)
+
+    def instance(self, server):
+        return objects.Instance.get_by_uuid(self.context, server.id, expected_attrs=["numa_topology"])
