@@ -7,6 +7,7 @@
 #include "agent/base/log.h"
 #include "agent/control/conductor_moves.h"
 #include "agent/objects/migration_context.h"
+#include "compute/numa_claim.h"
 #include "compute/resource_tracker_private.h"
 
 char *
@@ -54,17 +55,26 @@ is_target(const ResourceTracker *tracker, const Migration *migration)
     return is_this_node(tracker, migration->dest_compute, migration->dest_node);
 }
 
+/* Where the server was, or will be, on this side of the move; NULL: anywhere. */
+static InstanceNuma *
+numa_of_side(const Instance *instance, MoveSide side)
+{
+    const json_t *primitive = migration_context_get(instance, side, "numa_topology");
+    g_autoptr(NovaError) error = NULL;
+    InstanceNuma *numa = primitive ? instance_numa_from_json(primitive, &error) : NULL;
+
+    if (error)
+        LOG_ERROR("The NUMA topology that a move of instance %s holds is not counted: %s",
+                  instance->uuid, nova_error_details(error));
+    return numa;
+}
+
 static void
 hold(ResourceTracker *tracker, const Instance *instance, const Migration *migration,
-     const Flavor *flavor)
+     const Flavor *flavor, MoveSide side)
 {
-    Usage *usage;
+    Usage *usage = tracker_usage_of(instance, flavor, numa_of_side(instance, side));
 
-    if (!flavor) {
-        g_hash_table_remove(tracker->moves, instance->uuid);
-        return;
-    }
-    usage = tracker_usage_of(instance, flavor);
     usage->migration_uuid = g_strdup(migration->uuid);
     g_hash_table_replace(tracker->moves, g_strdup(instance->uuid), usage);
 }
@@ -73,10 +83,16 @@ static void
 count_move(ResourceTracker *tracker, const Instance *instance, const Migration *migration)
 {
     bool is_here = g_hash_table_contains(tracker->usages, instance->uuid);
+    bool is_new = is_target(tracker, migration);
+    const Flavor *flavor =
+        move_claim_flavor(instance, migration, is_source(tracker, migration), is_new, is_here);
 
-    hold(tracker, instance, migration,
-         move_claim_flavor(instance, migration, is_source(tracker, migration),
-                           is_target(tracker, migration), is_here));
+    if (flavor && flavor == instance->old_flavor)
+        is_new = false;
+    if (flavor)
+        hold(tracker, instance, migration, flavor, is_new ? MOVE_NEW : MOVE_OLD);
+    else
+        g_hash_table_remove(tracker->moves, instance->uuid);
 }
 
 /* _instance_in_resize_state(), _instance_is_live_migrating() */
@@ -206,24 +222,26 @@ static const char *const resource_attributes[] = {
     "pci_devices",  "resources",   "migration_context", NULL,
 };
 
-/* What the new flavor asks for and this release does not place. */
 static bool
-check_flavor(const Instance *instance, const Flavor *flavor, NovaError **err)
+refuse_devices(const Instance *instance, NovaError **err)
 {
-    static const char *const keys[] = {"hw:numa_nodes", "hw:mem_page_size", "hw:pmem",
-                                       "pci_passthrough:alias"};
-    const char *policy = flavor->extra_specs ? g_hash_table_lookup(flavor->extra_specs, "hw:cpu_policy")
-                                             : NULL;
-    bool is_plain = !instance->numa_topology && (!policy || strcmp(policy, "shared") == 0);
-
-    for (size_t i = 0; flavor->extra_specs && i < G_N_ELEMENTS(keys); i++)
-        is_plain = is_plain && !g_hash_table_contains(flavor->extra_specs, keys[i]);
-    if (instance->pci_requests && instance->pci_requests->requests)
-        is_plain = is_plain && instance->pci_requests->requests->len == 0;
-    return is_plain ||
+    return !instance->pci_requests || !instance->pci_requests->requests ||
+           instance->pci_requests->requests->len == 0 ||
            nova_error_set(err, NOVA_ERROR_COMPUTE_RESOURCES_UNAVAILABLE,
-                          "Insufficient compute resources: this release of the agent resizes no guest "
-                          "to or from a NUMA topology or with PCI devices.");
+                          "Insufficient compute resources: this release of the agent moves no guest "
+                          "with PCI devices.");
+}
+
+/* Beside all that is here, the server as it is included. */
+static bool
+place(const ResourceTracker *tracker, const Instance *instance, const MoveTarget *target,
+      InstanceNUMATopology **ret_topology, NovaError **err)
+{
+    const GuestRequest request = {target->flavor, target->image};
+    g_autoptr(HostNuma) host = tracker_host_numa(tracker);
+
+    return numa_claim_place_request(tracker->options, host, &request, target->limits, instance->uuid,
+                                    ret_topology, err);
 }
 
 static bool
@@ -242,24 +260,27 @@ claim_migration(ResourceTracker *tracker, const RequestContext *ctx, Migration *
 
 static bool
 claim_locked(ResourceTracker *tracker, const RequestContext *ctx, Instance *instance,
-             Migration *migration, const Flavor *flavor, NovaError **err)
+             Migration *migration, const MoveTarget *target, NovaError **err)
 {
+    g_autoptr(InstanceNUMATopology) topology = NULL;
     MoveResources after = {.pci_requests = instance->pci_requests, .resources = instance->resources};
 
-    if (!tracker_check_node(tracker, err) || !check_flavor(instance, flavor, err) ||
+    if (!tracker_check_node(tracker, err) || !refuse_devices(instance, err) ||
+        !place(tracker, instance, target, &topology, err) ||
         !claim_migration(tracker, ctx, migration, err))
         return false;
+    after.numa_topology = topology;
     migration_context_set(instance, migration->id, &after);
     if (!conductor_save_instance(tracker->conductor, ctx, instance, EXPECT_ANY, err))
         return false;
-    hold(tracker, instance, migration, flavor);
+    hold(tracker, instance, migration, target->flavor, MOVE_NEW);
     tracker_save_usage(tracker, ctx);
     return true;
 }
 
 bool
 move_claim_resize(ResourceTracker *tracker, const RequestContext *ctx, Instance *instance,
-                  Migration *migration, const Flavor *flavor, NovaError **err)
+                  Migration *migration, const MoveTarget *target, NovaError **err)
 {
     g_autoptr(RequestContext) admin = request_context_elevated(ctx, NULL);
     bool ok;
@@ -267,7 +288,7 @@ move_claim_resize(ResourceTracker *tracker, const RequestContext *ctx, Instance 
     if (!conductor_instance_load(tracker->conductor, admin, instance, resource_attributes, err))
         return false;
     pthread_mutex_lock(&tracker->lock);
-    ok = claim_locked(tracker, admin, instance, migration, flavor, err);
+    ok = claim_locked(tracker, admin, instance, migration, target, err);
     pthread_mutex_unlock(&tracker->lock);
     return ok;
 }
@@ -298,7 +319,8 @@ move_claim_abort(ResourceTracker *tracker, const RequestContext *ctx, Instance *
 static void
 count_server(ResourceTracker *tracker, const Instance *instance, const Flavor *flavor)
 {
-    g_hash_table_replace(tracker->usages, g_strdup(instance->uuid), tracker_usage_of(instance, flavor));
+    g_hash_table_replace(tracker->usages, g_strdup(instance->uuid),
+                         tracker_usage_of(instance, flavor, tracker_numa_of(instance)));
 }
 
 void
@@ -350,14 +372,15 @@ revert_locked(ResourceTracker *tracker, const RequestContext *ctx, Instance *ins
     OBJECT_SET_STRING(migration, status, "reverted");
     if (!conductor_migration_save(tracker->conductor, ctx, migration, err))
         return false;
+    if (!migration_context_apply(instance, MOVE_OLD, err))
+        return false;
     g_hash_table_remove(tracker->moves, instance->uuid);
     if (is_source(tracker, migration))
         count_server(tracker, instance, instance->old_flavor ? instance->old_flavor : instance->flavor);
     else
         g_hash_table_remove(tracker->usages, instance->uuid);
     tracker_save_usage(tracker, ctx);
-    return migration_context_apply(instance, MOVE_OLD, err) &&
-           conductor_save_instance(tracker->conductor, ctx, instance, EXPECT(RESIZE_REVERTING), err);
+    return conductor_save_instance(tracker->conductor, ctx, instance, EXPECT(RESIZE_REVERTING), err);
 }
 
 bool

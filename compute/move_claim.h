@@ -4,14 +4,23 @@
  * move half of the resource tracker): the new size until the move is done or given up, the old one
  * until it is confirmed. Same lock, same errors, any thread. */
 
+#include "agent/objects/image_meta.h"
 #include "agent/objects/migration.h"
 #include "compute/resource_tracker.h"
 
+/* What the server becomes. */
+typedef struct MoveTarget {
+    const Flavor *flavor;
+    const ImageMeta *image;
+    const json_t *limits; /* the scheduler's, as numa_claim_place() takes them; NULL: none */
+} MoveTarget;
+
 /* resize_claim(): the migration gets this host as its target and is pre-migrating, the instance a
- * migration context; both are saved, the new flavor is counted. Unset resources of the instance
- * are read. ComputeResourcesUnavailable. */
+ * migration context with its new place among the NUMA cells; both are saved, the new flavor is
+ * counted. Unset resources of the instance are read. ComputeResourcesUnavailable, or what flavor
+ * and image contradict each other with. */
 bool move_claim_resize(ResourceTracker *tracker, const RequestContext *ctx, Instance *instance,
-                       Migration *migration, const Flavor *flavor, NovaError **err)
+                       Migration *migration, const MoveTarget *target, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
 /* The move has failed before it began: the reverse, without saving the migration. */
 void move_claim_abort(ResourceTracker *tracker, const RequestContext *ctx, Instance *instance);

@@ -6,6 +6,7 @@
 
 #include "agent/base/json.h"
 #include "agent/base/log.h"
+#include "compute/fit/constraints.h"
 #include "compute/fit/fit.h"
 
 InstanceNuma *
@@ -35,20 +36,15 @@ read_limits(const json_t *limits, FitLimits **ret_limits, NovaError **err)
     return *ret_limits != NULL;
 }
 
-static bool
-set_topology(Instance *instance, const InstanceNuma *placed, NovaError **err)
+static InstanceNUMATopology *
+make_topology(const InstanceNuma *placed, const char *instance_uuid, NovaError **err)
 {
-    json_auto_t *primitive = placed ? instance_numa_to_json(placed) : NULL;
-    InstanceNUMATopology *topology =
-        placed ? instance_numa_topology_from_json(primitive, err) : NULL;
+    json_auto_t *primitive = instance_numa_to_json(placed);
+    InstanceNUMATopology *topology = instance_numa_topology_from_json(primitive, err);
 
-    if (placed && !topology)
-        return false;
     if (topology)
-        OBJECT_SET_STRING(topology, instance_uuid, instance->uuid);
-    instance_numa_topology_free(instance->numa_topology);
-    OBJECT_SET(instance, numa_topology, topology);
-    return true;
+        OBJECT_SET_STRING(topology, instance_uuid, instance_uuid);
+    return topology;
 }
 
 static bool
@@ -70,22 +66,52 @@ fit(const Options *options, const HostNuma *host, const InstanceNuma *wanted,
                           "fit the given host NUMA topology.");
 }
 
+/* Without cells there is nothing to refuse by, the scheduler has done so: *ret_topology is NULL. */
+static bool
+place(const Options *options, const HostNuma *host, const InstanceNuma *wanted, const json_t *limits,
+      const char *instance_uuid, InstanceNUMATopology **ret_topology, NovaError **err)
+{
+    g_autoptr(InstanceNuma) placed = NULL;
+    g_autoptr(FitLimits) fit_limits = NULL;
+
+    *ret_topology = NULL;
+    if (!host)
+        return true;
+    if (!read_limits(limits, &fit_limits, err) ||
+        !fit(options, host, wanted, fit_limits, &placed, err))
+        return false;
+    *ret_topology = make_topology(placed, instance_uuid, err);
+    return *ret_topology != NULL;
+}
+
 bool
 numa_claim_place(const Options *options, const HostNuma *host, Instance *instance,
                  const json_t *limits, NovaError **err)
 {
     g_autoptr(InstanceNuma) wanted = NULL;
-    g_autoptr(InstanceNuma) placed = NULL;
-    g_autoptr(FitLimits) fit_limits = NULL;
+    InstanceNUMATopology *topology;
 
     if (!instance->numa_topology)
         return true;
-    if (!host) /* without cells there is nothing to refuse by: the scheduler has done so */
-        return set_topology(instance, NULL, err);
     wanted = numa_claim_topology(instance, err);
-    return wanted && read_limits(limits, &fit_limits, err) &&
-           fit(options, host, wanted, fit_limits, &placed, err) &&
-           set_topology(instance, placed, err);
+    if (!wanted || !place(options, host, wanted, limits, instance->uuid, &topology, err))
+        return false;
+    instance_numa_topology_free(instance->numa_topology);
+    OBJECT_SET(instance, numa_topology, topology);
+    return true;
+}
+
+bool
+numa_claim_place_request(const Options *options, const HostNuma *host, const GuestRequest *request,
+                         const json_t *limits, const char *instance_uuid,
+                         InstanceNUMATopology **ret_topology, NovaError **err)
+{
+    g_autoptr(InstanceNuma) wanted = NULL;
+
+    *ret_topology = NULL;
+    if (!constraints_make(request, &wanted, err))
+        return false;
+    return !wanted || place(options, host, wanted, limits, instance_uuid, ret_topology, err);
 }
 
 void

@@ -10,6 +10,7 @@
 
 #include "agent/base/nova_error.h"
 #include "agent/objects/instance.h"
+#include "compute/fit/guest_request.h"
 #include "compute/fit/host_numa.h"
 #include "compute/fit/instance_numa.h"
 #include "conf/options.h"
@@ -22,6 +23,13 @@ InstanceNuma *numa_claim_topology(const Instance *instance, NovaError **err);
  * ComputeResourcesUnavailable. */
 bool numa_claim_place(const Options *options, const HostNuma *host, Instance *instance,
                       const json_t *limits, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+
+/* The same for what a guest shall become: *ret_topology is new, NULL when it may run anywhere. Also
+ * what flavor and image contradict each other with. */
+bool numa_claim_place_request(const Options *options, const HostNuma *host,
+                              const GuestRequest *request, const json_t *limits,
+                              const char *instance_uuid, InstanceNUMATopology **ret_topology,
+                              NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The claim is given up: the guest is nowhere. */
 void numa_claim_clear(Instance *instance);

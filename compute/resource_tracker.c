@@ -97,11 +97,22 @@ counts(const Instance *instance)
              instance->task_state != TASK_STATE_SPAWNING);
 }
 
+InstanceNuma *
+tracker_numa_of(const Instance *instance)
+{
+    g_autoptr(NovaError) error = NULL;
+    InstanceNuma *numa = numa_claim_topology(instance, &error);
+
+    if (error)
+        LOG_ERROR("The NUMA topology of instance %s is not counted: %s", instance->uuid,
+                  nova_error_details(error));
+    return numa;
+}
+
 Usage *
-tracker_usage_of(const Instance *instance, const Flavor *flavor)
+tracker_usage_of(const Instance *instance, const Flavor *flavor, InstanceNuma *numa)
 {
     Usage *usage = g_new0(Usage, 1);
-    g_autoptr(NovaError) error = NULL;
 
     if (flavor) {
         bool has_local_root = instance->image_ref && *instance->image_ref;
@@ -115,10 +126,7 @@ tracker_usage_of(const Instance *instance, const Flavor *flavor)
     usage->task_state = instance->task_state;
     usage->os_type = g_strdup(instance->os_type);
     usage->project_id = g_strdup(instance->project_id);
-    usage->numa = numa_claim_topology(instance, &error);
-    if (error)
-        LOG_ERROR("The NUMA topology of instance %s is not counted: %s", instance->uuid,
-                  nova_error_details(error));
+    usage->numa = numa;
     return usage;
 }
 
@@ -126,7 +134,7 @@ static void
 count(ResourceTracker *tracker, const Instance *instance)
 {
     if (counts(instance))
-        g_hash_table_replace(tracker->usages, g_strdup(instance->uuid), tracker_usage_of(instance, instance->flavor));
+        g_hash_table_replace(tracker->usages, g_strdup(instance->uuid), tracker_usage_of(instance, instance->flavor, tracker_numa_of(instance)));
     else
         g_hash_table_remove(tracker->usages, instance->uuid);
 }
@@ -254,9 +262,8 @@ add_numa_usage(HostNuma *host, const char *uuid, const Usage *usage)
     return used;
 }
 
-/* The host's cells and what all guests together take of them; NULL: it tells none. */
-static HostNuma *
-make_host_numa(const ResourceTracker *tracker)
+HostNuma *
+tracker_host_numa(const ResourceTracker *tracker)
 {
     const char *text = tracker->facts->numa_topology;
     json_auto_t *primitive = text ? json_loads(text, 0, NULL) : NULL;
@@ -277,7 +284,7 @@ make_host_numa(const ResourceTracker *tracker)
 static void
 fill_numa_usage(ResourceTracker *tracker)
 {
-    g_autoptr(HostNuma) host = make_host_numa(tracker);
+    g_autoptr(HostNuma) host = tracker_host_numa(tracker);
     json_auto_t *primitive = host ? host_numa_to_json(host) : NULL;
     g_autofree char *text = primitive ? json_to_python_text(primitive) : NULL;
 
@@ -721,7 +728,7 @@ claim_locked(ResourceTracker *tracker, const RequestContext *ctx, Instance *inst
              const json_t *limits, NovaError **err)
 {
     const char *host = tracker->options->default_group.host;
-    g_autoptr(HostNuma) numa = instance->numa_topology ? make_host_numa(tracker) : NULL;
+    g_autoptr(HostNuma) numa = instance->numa_topology ? tracker_host_numa(tracker) : NULL;
 
     if (!tracker_check_node(tracker, err) || !check_supported(instance, err) ||
         !numa_claim_place(tracker->options, numa, instance, limits, err))

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "compute/fit/host_numa.h"
 #include "compute/fit/instance_numa.h"
 #include "compute/resource_tracker.h"
 
@@ -37,8 +38,12 @@ struct ResourceTracker {
 
 /* All with the lock held. */
 
-/* Of an instance as if it had this flavor. */
-Usage *tracker_usage_of(const Instance *instance, const Flavor *flavor);
+/* Of an instance as if it had this flavor and were placed there; takes ownership of 'numa'. */
+Usage *tracker_usage_of(const Instance *instance, const Flavor *flavor, InstanceNuma *numa);
+/* Where it is placed; NULL: anywhere. */
+InstanceNuma *tracker_numa_of(const Instance *instance);
+/* The host's cells and what all guests together take of them; NULL: it tells none. */
+HostNuma *tracker_host_numa(const ResourceTracker *tracker);
 /* ComputeResourcesUnavailable while the node has no record. */
 bool tracker_check_node(const ResourceTracker *tracker, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 /* Usage has changed: into the node's record, which is saved. A failure is the next update's to

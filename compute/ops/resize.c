@@ -131,8 +131,14 @@ claim_and_cast(Resize *resize, NovaError **err)
     json_auto_t *args = json_pack("{s:O?, s:O?, s:b}", "image", json_object_get(op->args, "image"), "flavor",
                                   json_object_get(op->args, "flavor"), "clean_shutdown",
                                   json_get_bool(op->args, "clean_shutdown", true));
+    g_autoptr(ImageMeta) image = image_meta_from_dict(json_object_get(op->args, "image"), err);
+    const MoveTarget target = {
+        .flavor = resize->flavor,
+        .image = image,
+        .limits = json_path(op->args, "filter_properties", "limits", NULL),
+    };
 
-    if (!move_claim_resize(op->host->tracker, op->ctx, op->instance, resize->migration, resize->flavor, err))
+    if (!image || !move_claim_resize(op->host->tracker, op->ctx, op->instance, resize->migration, &target, err))
         return false;
     LOG_INFO("Migrating");
     if (cast(resize, op->instance->host, "resize_instance", args, err))

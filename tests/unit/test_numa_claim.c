@@ -97,6 +97,42 @@ guests_never_share_a_dedicated_cpu(void **state)
 }
 
 static void
+a_new_flavor_is_placed_beside_the_guest_that_is_there(void **state)
+{
+    g_autoptr(HostNuma) host = host_of_four_cpus();
+    g_autoptr(Instance) instance = pinned_instance(2, "dedicated");
+    g_autoptr(InstanceNuma) placed = NULL;
+    g_autoptr(HostNuma) used = NULL;
+    g_autoptr(Flavor) flavor = object_new(&FLAVOR_TYPE);
+    json_auto_t *no_image = json_object();
+    g_autoptr(ImageMeta) image = image_meta_from_dict(no_image, NULL);
+    const GuestRequest request = {flavor, image};
+    g_autoptr(InstanceNUMATopology) bigger = NULL;
+    InstanceNUMATopology *none = NULL;
+    g_autoptr(NovaError) err = NULL;
+    const Options options = {0};
+    const InstanceNUMACell *cell;
+
+    (void)state;
+    assert_true(numa_claim_place(&options, host, instance, NULL, NULL));
+    placed = numa_claim_topology(instance, NULL);
+    used = usage_apply(host, placed, false, NULL);
+    OBJECT_SET(flavor, vcpus, 2);
+    OBJECT_SET(flavor, memory_mb, 256);
+    assert_true(numa_claim_place_request(&options, used, &request, NULL, "uuid", &none, NULL));
+    assert_null(none);
+    OBJECT_SET(flavor, extra_specs, g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free));
+    g_hash_table_insert(flavor->extra_specs, g_strdup("hw:cpu_policy"), g_strdup("dedicated"));
+    assert_true(numa_claim_place_request(&options, used, &request, NULL, "uuid", &bigger, NULL));
+    cell = bigger->cells->pdata[0];
+    assert_int_equal(json_get_int(cell->cpu_pinning_raw, "0", -1), 4);
+    assert_int_equal(json_get_int(cell->cpu_pinning_raw, "1", -1), 5);
+    OBJECT_SET(flavor, vcpus, 3);
+    assert_false(numa_claim_place_request(&options, used, &request, NULL, "uuid", &none, &err));
+    assert_string_equal(nova_error_class(err), "ComputeResourcesUnavailable");
+}
+
+static void
 scheduler_limits_count_in_both_forms(void **state)
 {
     static const char *const forms[] = {
@@ -179,6 +215,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(placed_guest_is_told_its_cpus_and_saved_with_them),
         cmocka_unit_test(guests_never_share_a_dedicated_cpu),
+        cmocka_unit_test(a_new_flavor_is_placed_beside_the_guest_that_is_there),
         cmocka_unit_test(scheduler_limits_count_in_both_forms),
         cmocka_unit_test(given_up_claim_pins_nothing),
         cmocka_unit_test(guests_without_cpus_set_aside_for_them_stop_the_start),
