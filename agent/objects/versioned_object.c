@@ -298,6 +298,26 @@ decode_data(void *object, const json_t *data, NovaError **err)
     return true;
 }
 
+static bool
+is_nested(FieldKind kind)
+{
+    return kind == FIELD_OBJECT || kind == FIELD_LIST || kind == FIELD_OBJECT_LIST;
+}
+
+/* The next save is to take them along, as the sender's would have. */
+static void
+note_unsaved(ObjectBase *base, const json_t *changes)
+{
+    size_t i;
+    json_t *name;
+
+    json_array_foreach (changes, i, name)
+        for (unsigned row = 0; row < base->type->n_fields; row++)
+            if (json_is_string(name) && !is_nested(base->type->fields[row].kind) &&
+                strcmp(base->type->fields[row].name, json_string_value(name)) == 0)
+                base->unsaved |= base->set & (UINT64_C(1) << row);
+}
+
 void *
 object_from_json(const ObjectType *type, const json_t *primitive, NovaError **err)
 {
@@ -317,6 +337,7 @@ object_from_json(const ObjectType *type, const json_t *primitive, NovaError **er
         return NULL;
     }
     base->kept = json_copy(data);
+    note_unsaved(base, json_get_array(primitive, KEY_CHANGES));
     return base;
 }
 
@@ -456,12 +477,6 @@ has_nested_changes(const void *object, const ObjectField *field)
     return false;
 }
 
-static bool
-is_nested(FieldKind kind)
-{
-    return kind == FIELD_OBJECT || kind == FIELD_LIST || kind == FIELD_OBJECT_LIST;
-}
-
 /* Equal in all but which of their fields are marked as changed. */
 static bool
 is_same_object(const json_t *a, const json_t *b)
@@ -514,7 +529,7 @@ object_to_json(const void *object)
         if (!(base->set & (UINT64_C(1) << i)))
             continue;
         value = encode_field(object, field, kept);
-        if (is_changed(object, field, kept, value))
+        if ((base->unsaved & (UINT64_C(1) << i)) || is_changed(object, field, kept, value))
             json_array_append_new(changes, json_string(field->name));
         else if (!is_nested(field->kind)) /* as it came; nested objects keep theirs themselves */
             g_clear_pointer(&value, json_decref);
@@ -565,6 +580,7 @@ object_mark_saved(void *object)
     primitive = object_to_json(object);
     json_decref(base->kept);
     base->kept = json_incref(json_object_get(primitive, KEY_DATA));
+    base->unsaved = 0;
 }
 
 bool
@@ -618,6 +634,7 @@ object_keep_field(void *object, const char *name)
         if (!base->kept)
             base->kept = json_object();
         json_object_set_new(base->kept, name, encode_field(object, field, NULL));
+        base->unsaved &= ~(UINT64_C(1) << i);
     }
 }
 

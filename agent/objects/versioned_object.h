@@ -60,6 +60,7 @@ typedef struct ObjectBase {
     char *version;
     json_t *kept; /* nova_object.data as it arrived or was last saved; NULL: a new object */
     uint64_t set; /* a bit for each row */
+    uint64_t unsaved; /* likewise: plain fields that its sender had changed and not saved */
 } ObjectBase;
 
 /* All fields unset. */

@@ -390,14 +390,17 @@ op_build_and_run_instance(Operation *op, NovaError **err)
     NovaError *error = NULL;
 
     LOG_INFO("Starting instance...");
-    if (op->is_resumed && !build_find(&state, &found, &error))
-        return build_failed(&state, error, err);
+    if (op->is_resumed && !build_find(&state, &found, &error)) {
+        build_failed(&state, error);
+        return true;
+    }
     if (found == BUILD_ENDED)
         return true;
     if (found == BUILD_UNDONE && !accept(&state, &error))
         return not_accepted(error, err);
-    if (!run_build(&state, found, &error))
-        return build_failed(&state, error, err);
-    announce_end(&state, started);
+    if (run_build(&state, found, &error))
+        announce_end(&state, started);
+    else
+        build_failed(&state, error);
     return true;
 }

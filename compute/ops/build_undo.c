@@ -118,18 +118,24 @@ save_or_log(Build *build)
         LOG_WARNING("Saving the failed instance: %s", nova_error_details(error));
 }
 
-static bool
-end_in_error(Build *build, NovaError *error, NovaError **err)
+/* Nova's method ends well with the result FAILED: the server has the fault and is in ERROR, the event
+ * says Success and nobody is told of an exception. */
+static void
+end_in_error(Build *build, NovaError *owned)
 {
     Operation *op = build->op;
+    g_autoptr(NovaError) error = owned;
+    g_autoptr(NovaError) failure = NULL;
 
+    if (!conductor_fault_create(op->host->conductor, op->ctx, op->instance->uuid, op->host->name, error,
+                                &failure))
+        LOG_WARNING("Failed to record the instance's fault: %s", nova_error_details(failure));
     spawn_leave_host(op->instance);
     step_set_states(op->instance, VM_STATE_ERROR, TASK_STATE_NONE);
     step_set_power_state(op->instance, POWER_STATE_NOSTATE);
     save_or_log(build);
     undo_allocation(build);
     resource_tracker_build_failed(op->host->tracker, op->ctx);
-    return nova_error_propagate(err, error);
 }
 
 /* filter_properties['retry'] with what went wrong here. */
@@ -175,8 +181,8 @@ build_instances_args(Operation *op, json_t *filter_properties)
 }
 
 /* Another host gets it; the failure is still this method's (event, fault). */
-static bool
-reschedule(Build *build, NovaError *error, NovaError **err)
+static void
+reschedule(Build *build, NovaError *error)
 {
     Operation *op = build->op;
     json_t *properties = retry_properties(json_get_object(op->args, "filter_properties"), error);
@@ -192,12 +198,12 @@ reschedule(Build *build, NovaError *error, NovaError **err)
     args = build_instances_args(op, properties);
     operation_note(op, BUILD_NOTE_HANDED_OVER);
     if (conductor_build_instances(op->host->conductor, op->ctx, args, &failure)) {
-        /* Nova's method returns RESCHEDULED: the event fails, no fault, the task stays. */
+        /* Nova's method returns RESCHEDULED: no fault, the task stays. */
         nova_error_free(error);
-        return true;
+        return;
     }
     LOG_ERROR("Handing the build over failed: %s", nova_error_details(failure));
-    return end_in_error(build, error, err);
+    end_in_error(build, error);
 }
 
 static NovaError *
@@ -231,24 +237,41 @@ abort_error(Build *build, NovaError *error)
     return wrapped;
 }
 
-bool
-build_failed(Build *build, NovaError *error, NovaError **err)
+/* What the spawn left is taken back before the failure is told, the ports after it, as Nova does. */
+static void
+undo_and_tell(Build *build, const NovaError *error)
+{
+    Operation *op = build->op;
+    Notifier *notifier = op->host->notifier;
+
+    if (build->plan)
+        notifier_instance(notifier, op->ctx, op->instance, "shutdown", "start", NULL);
+    undo_guest(build);
+    if (build->plan)
+        notifier_instance(notifier, op->ctx, op->instance, "shutdown", "end", NULL);
+    if (build->is_claimed)
+        resource_tracker_drop_claim(op->host->tracker, op->ctx, op->instance);
+    notifier_instance(notifier, op->ctx, op->instance, "create", "error", error);
+    undo_ports(build);
+}
+
+void
+build_failed(Build *build, NovaError *error)
 {
     Operation *op = build->op;
     bool has_retry = json_path(json_object_get(op->args, "filter_properties"), "retry", NULL) != NULL;
 
     LOG_ERROR("Instance failed to spawn: %s: %s", nova_error_class(error), nova_error_details(error));
-    build_undo(build);
-    notifier_instance(op->host->notifier, op->ctx, op->instance, "create", "error", error);
+    undo_and_tell(build, error);
     if (is_being_deleted(error)) {
         LOG_DEBUG("The instance is being deleted: the build ends here");
         undo_allocation(build);
         nova_error_free(error);
-        return true;
+    } else if (is_final(build, error)) {
+        end_in_error(build, abort_error(build, error));
+    } else if (!has_retry) {
+        end_in_error(build, rescheduled_error(build, error));
+    } else {
+        reschedule(build, rescheduled_error(build, error));
     }
-    if (is_final(build, error))
-        return end_in_error(build, abort_error(build, error), err);
-    if (!has_retry)
-        return end_in_error(build, rescheduled_error(build, error), err);
-    return reschedule(build, rescheduled_error(build, error), err);
 }

@@ -27,6 +27,6 @@ typedef struct Build {
 /* Guest, files, ports and claim are gone; the record and the allocation stay. */
 void build_undo(Build *build);
 
-/* Takes ownership of 'error'. True: the failure has been dealt with and is nobody's fault (the
- * server is being deleted). */
-bool build_failed(Build *build, NovaError *error, NovaError **err);
+/* Undoes the build, tells and records its failure, or gives it to another host. Takes ownership of
+ * 'error'. The method itself has not failed: it ends as Nova's does, with what it found out. */
+void build_failed(Build *build, NovaError *error);

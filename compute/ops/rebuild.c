@@ -35,7 +35,7 @@ notify(Rebuild *rebuild, const char *phase, const NovaError *error)
 
     if (!error)
         notice.extra = extra;
-    if (rebuild->plan)
+    if (!error && rebuild->plan)
         notice.network = rebuild->plan->network;
     notifier_send(op->host->notifier, op->ctx, op->instance, &notice);
 }

@@ -13,6 +13,7 @@
 typedef struct Rescue {
     Operation *op;
     char *image_id;
+    char *image_name;
     ImageMeta *image; /* what rescues; until it goes into the plan */
     NetworkInfo *network;
     GuestPlan *plan;
@@ -22,6 +23,7 @@ static void
 rescue_clear(Rescue *rescue)
 {
     g_free(rescue->image_id);
+    g_free(rescue->image_name);
     image_meta_free(rescue->image);
     network_info_free(rescue->network);
     guest_plan_free(rescue->plan);
@@ -71,7 +73,30 @@ read_request(Rescue *rescue, NovaError **err)
         return false;
     rescue->image_id = g_strdup(choose_image(op));
     rescue->image = fetch_image(op, rescue->image_id, err);
-    return rescue->image != NULL;
+    if (!rescue->image)
+        return false;
+    rescue->image_name = g_strdup(rescue->image->name ? rescue->image->name : "");
+    return true;
+}
+
+/* ---- notifications ---- */
+
+static void
+notify(Rescue *rescue, const char *phase)
+{
+    Operation *op = rescue->op;
+    json_auto_t *extra = json_pack("{s:s}", "rescue_image_name", rescue->image_name);
+    json_auto_t *fields = json_pack("{s:s?}", "rescue_image_ref",
+                                    json_get_string(op->args, "rescue_image_ref", NULL));
+    InstanceNotice notice = {
+        .action = "rescue",
+        .phase = phase,
+        .network = rescue->network ? rescue->network : rescue->plan->network,
+        .extra = extra,
+        .fields = fields,
+    };
+
+    notifier_send(op->host->notifier, op->ctx, op->instance, &notice);
 }
 
 /* ---- the guest ---- */
@@ -226,16 +251,17 @@ op_rescue_instance(Operation *op, NovaError **err)
     LOG_INFO("Rescuing");
     if (!read_request(&rescue, err))
         return false;
-    notifier_instance(op->host->notifier, op->ctx, instance, "rescue", "start", NULL);
+    notify(&rescue, "start");
     if (!boot_rescue(&rescue, &error))
         return rescue_failed(op, error, err);
+    notifier_exists(op->host->notifier, op->ctx, instance, &(ExistsNotice){.is_current_period = true});
     now = step_now();
     step_set_states(instance, VM_STATE_RESCUED, TASK_STATE_NONE);
     step_set_power_state(instance, step_power_state(op->host, instance));
     OBJECT_SET_STRING(instance, launched_at, now);
     if (!conductor_save_instance(op->host->conductor, op->ctx, instance, EXPECT(RESCUING), err))
         return false;
-    notifier_instance(op->host->notifier, op->ctx, instance, "rescue", "end", NULL);
+    notify(&rescue, "end");
     return true;
 }
 
@@ -250,7 +276,8 @@ op_unrescue_instance(Operation *op, NovaError **err)
     if (!step_load_instance(op->host, op->ctx, instance, err) ||
         !(network = step_refresh_network(op->host, op->ctx, instance, err)))
         return false;
-    notifier_instance(op->host->notifier, op->ctx, instance, "unrescue", "start", NULL);
+    notifier_send(op->host->notifier, op->ctx, instance,
+                  &(InstanceNotice){.action = "unrescue", .phase = "start", .network = network});
     if (!step_recreate_guest(op->host, op->ctx, instance, &error)) {
         step_error_out(op, false, VM_STATE_ACTIVE, error);
         return nova_error_propagate(err, error);
@@ -260,6 +287,7 @@ op_unrescue_instance(Operation *op, NovaError **err)
     step_set_power_state(instance, step_power_state(op->host, instance));
     if (!conductor_save_instance(op->host->conductor, op->ctx, instance, EXPECT(UNRESCUING), err))
         return false;
-    notifier_instance(op->host->notifier, op->ctx, instance, "unrescue", "end", NULL);
+    notifier_send(op->host->notifier, op->ctx, instance,
+                  &(InstanceNotice){.action = "unrescue", .phase = "end", .network = network});
     return true;
 }

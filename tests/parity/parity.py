@@ -91,8 +91,8 @@ class Cloud:
         network = self.cloud.network.find_network("provider")
         self.port = self.cloud.network.find_port("parity") or self.cloud.network.create_port(
             network_id=network.id, name="parity")
-        self.stable = {self.port.id, network.id, self.port.project_id,
-                       *(i.id for i in self.images.values()), *(f.id for f in self.flavors.values())}
+        self.named = {self.port.id: "PORT", network.id: "NETWORK", **{i.id: f"IMAGE {n}" for n, i in self.images.items()},
+                      **{f.id: f"FLAVOR {n}" for n, f in self.flavors.items()}}
 
     def new_server(self, image):
         self.server = self.compute.create_server(
@@ -238,7 +238,7 @@ class Cloud:
         """Ids and times, which are new each time."""
         text = json.dumps(value, sort_keys=True)
         text = re.sub(r"req-" + UUID.pattern, "REQUEST", text)
-        text = UUID.sub(lambda m: m.group() if m.group() in self.stable else "UUID", text)
+        text = UUID.sub(lambda m: self.named.get(m.group(), "UUID"), text)
         text = re.sub(r"instance-[0-9a-f]{8}", "INSTANCE", text)
         text = re.sub(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(\+00:00|Z)?", "TIME", text)
         text = re.sub(r"r-[0-9a-z]{8}\b", "RESERVATION", text)

@@ -270,6 +270,26 @@ other_names_and_namespaces_are_refused(void **state)
     }
 }
 
+static void
+what_its_sender_had_not_saved_is_saved_by_us(void **state)
+{
+    const char *text =
+        "{\"nova_object.name\": \"Instance\", \"nova_object.namespace\": \"nova\", \"nova_object.version\": \"2.8\","
+        " \"nova_object.data\": {\"uuid\": \"u\", \"availability_zone\": \"nova\", \"host\": \"h\"},"
+        " \"nova_object.changes\": [\"availability_zone\"]}";
+    json_auto_t *primitive = json_loads(text, 0, NULL);
+    g_autoptr(Instance) instance = instance_from_json(primitive, NULL);
+    json_auto_t *first = NULL, *second = NULL;
+
+    (void)state;
+    OBJECT_SET_STRING(instance, host, "g");
+    first = object_to_json(instance);
+    assert_int_equal(json_array_size(json_object_get(first, "nova_object.changes")), 2);
+    object_mark_saved(instance);
+    second = object_to_json(instance);
+    assert_null(json_object_get(second, "nova_object.changes"));
+}
+
 int
 main(void)
 {
@@ -282,6 +302,7 @@ main(void)
         cmocka_unit_test(a_state_nobody_knows_goes_back_as_it_came),
         cmocka_unit_test(wrong_types_are_value_errors_that_name_the_field),
         cmocka_unit_test(other_names_and_namespaces_are_refused),
+        cmocka_unit_test(what_its_sender_had_not_saved_is_saved_by_us),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
