@@ -224,6 +224,16 @@ class Cloud:
             return None
         return [f"{fault.code} {fault.message} on {fault.host}" for fault in faults]
 
+    def last_seen(self):
+        services = objects.ServiceList.get_by_binary(self.ctxt, "nova-compute", include_disabled=True)
+        return next((service.last_seen_up for service in services if service.host == HOST), None)
+
+    def remove_all(self):
+        """What an interrupted run left."""
+        for server in self.compute.servers(name="parity"):
+            self.compute.delete_server(server)
+            self.compute.wait_for_delete(server, wait=PATIENCE)
+
     def remove(self):
         if not self.server:
             return
@@ -297,9 +307,15 @@ def run_one(cloud, bus, name, state):
 
 def run_agent(agent, lines):
     cloud = Cloud()
+    cloud.remove_all()
+    for other in AGENTS:
+        lab("agent", other, "stop", HOST)
+    seen = cloud.last_seen()
     lab("agent", agent, "start", HOST, "oslo_messaging_notifications.driver=messagingv2",
         "notifications.notification_format=both", "DEFAULT.sync_power_state_interval=-1")
-    time.sleep(15)
+    while cloud.last_seen() == seen:
+        time.sleep(0.5)
+    time.sleep(10)  # its first report to Placement
     bus = Bus()
     results = []
     try:
