@@ -81,15 +81,20 @@ legacy_address(const json_t *vif, const json_t *ip)
     return address;
 }
 
+#define MESSAGE_BYTES 255 /* as long as a fault's */
+
 /* exception_to_dict() */
 static void
 add_legacy_fault(json_t *payload, const NovaError *error)
 {
     bool is_public = nova_error_is(error, NOVA_ERROR_NOVA_EXCEPTION);
+    const char *text = is_public ? nova_error_message(error) : nova_error_class(error);
+    size_t length = strlen(text);
 
+    if (length > MESSAGE_BYTES)
+        length = (size_t)(g_utf8_find_prev_char(text, text + MESSAGE_BYTES + 1) - text);
     json_object_set_new(payload, "exception", legacy_exception(error));
-    json_set_string(payload, "message",
-                    is_public ? nova_error_message(error) : nova_error_class(error));
+    json_object_set_new(payload, "message", json_stringn(text, length));
     json_object_set_new(payload, "code", json_integer(nova_error_code(error)));
 }
 

@@ -251,6 +251,8 @@ undo_and_tell(Build *build, const NovaError *error)
         notifier_instance(notifier, op->ctx, op->instance, "shutdown", "end", NULL);
     if (build->is_claimed)
         resource_tracker_drop_claim(op->host->tracker, op->ctx, op->instance);
+    OBJECT_SET_STRING(op->instance, host, NULL);
+    OBJECT_SET_STRING(op->instance, node, NULL);
     notifier_instance(notifier, op->ctx, op->instance, "create", "error", error);
     undo_ports(build);
 }

@@ -53,7 +53,8 @@ confirm(Operation *op, Migration *migration, NovaError **err)
         !move_claim_confirm(op->host->tracker, op->ctx, op->instance, migration, err) ||
         !announce_confirmed(op, err))
         return false;
-    notifier_instance(op->host->notifier, op->ctx, op->instance, "resize_confirm", "end", NULL);
+    notifier_send(op->host->notifier, op->ctx, op->instance,
+                  &(InstanceNotice){.action = "resize_confirm", .phase = "end", .network = network});
     return true;
 }
 
