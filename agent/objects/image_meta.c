@@ -193,6 +193,19 @@ bad_value(NovaError **err, const char *name, const char *text)
                           name);
 }
 
+/* Nova's words for what its enums refuse. */
+static bool
+bad_enum(NovaError **err, const char *name, const char *text)
+{
+    if (g_str_has_suffix(name, "_architecture"))
+        return nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "Architecture name '%s' is not valid", text);
+    if (strcmp(name, "img_hv_type") == 0)
+        return nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "Hypervisor virt type '%s' is not valid", text);
+    if (strcmp(name, "hw_vm_mode") == 0)
+        return nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "Virtual machine mode '%s' is not valid", text);
+    return nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "Field value %s is invalid", text);
+}
+
 /* ---- values ---- */
 
 /* NULL when the text is none of the property's choices. */
@@ -281,7 +294,9 @@ coerce_text(const Property *property, const char *text, NovaError **err)
         coerced = coerce_enum(property, text);
     else if (property->kind != PROPERTY_PREDICATE || is_predicate(text))
         coerced = json_string(text);
-    if (!coerced)
+    if (!coerced && property->kind == PROPERTY_ENUM)
+        bad_enum(err, property->name, text);
+    else if (!coerced)
         bad_value(err, property->name, text);
     return coerced;
 }

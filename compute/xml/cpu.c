@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* <cpu>: mode, model, topology, features (LibvirtDriver._get_guest_cpu_config). */
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "compute/xml/domain_build.h"
@@ -119,6 +120,27 @@ model_has_flags(const DomainBuild *build, const char *model, GHashTable *flags)
     return true;
 }
 
+static int
+compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static bool
+no_model_matches(const GPtrArray *models, GHashTable *flags, NovaError **err)
+{
+    g_autofree void **wanted = g_hash_table_get_keys_as_array(flags, NULL);
+    g_autoptr(GString) text = g_string_new("No CPU model match traits, models: [");
+
+    qsort(wanted, g_hash_table_size(flags), sizeof(*wanted), compare_names);
+    for (guint i = 0; i < models->len; i++)
+        g_string_append_printf(text, "%s'%s'", i ? ", " : "", (char *)models->pdata[i]);
+    g_string_append(text, "], required flags: {");
+    for (guint i = 0; wanted[i]; i++)
+        g_string_append_printf(text, "%s'%s'", i ? ", " : "", (char *)wanted[i]);
+    return nova_error_set(err, NOVA_ERROR_INVALID_CPU_INFO, "%s}", text->str);
+}
+
 /* The first configured model with all CPU flags that the flavor's traits require; the first of all
  * where libvirt was not asked what the models have. */
 static bool
@@ -137,8 +159,7 @@ match_model(const DomainBuild *build, const GPtrArray *models, const char **mode
             return true;
         }
     }
-    return nova_error_set(err, NOVA_ERROR_INVALID_CPU_INFO,
-                          "No CPU model match traits");
+    return no_model_matches(models, flags, err);
 }
 
 static bool

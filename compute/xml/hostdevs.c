@@ -44,13 +44,14 @@ add_hostdev(DomainBuild *build, const char *address, bool is_managed, NovaError 
     return true;
 }
 
+/* Of two requests with one id (old ones have none) the last counts. */
 static const InstancePCIRequest *
 find_request(const Instance *instance, const char *request_id)
 {
     const InstancePCIRequests *requests = instance->pci_requests;
 
-    for (guint i = 0; requests && requests->requests && i < requests->requests->len; i++) {
-        const InstancePCIRequest *request = requests->requests->pdata[i];
+    for (guint i = requests && requests->requests ? requests->requests->len : 0; i > 0; i--) {
+        const InstancePCIRequest *request = requests->requests->pdata[i - 1];
 
         if (!g_strcmp0(request->request_id, request_id))
             return request;

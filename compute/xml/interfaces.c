@@ -251,9 +251,8 @@ vdpa_device(PortBuild *port, NovaError **err)
         return false;
     port->interface->type = "vdpa";
     port->interface->source = devices ? g_hash_table_lookup(devices, slot) : NULL;
-    if (!port->interface->source)
-        return nova_error_set(err, NOVA_ERROR_PCI_DEVICE_NOT_FOUND_BY_ID,
-                              "PCI device %s not found", slot);
+    if (!port->interface->source) /* what Nova's search through the node's devices ends with */
+        return nova_error_set(err, NOVA_ERROR_STOP_ITERATION, "no vDPA device at %s", slot);
     port->interface->rx_queue_size = queue_size(options->libvirt.rx_queue_size);
     port->interface->tx_queue_size = queue_size(options->libvirt.tx_queue_size);
     return finish_os_vif(port, false);

@@ -21,7 +21,7 @@ check_machine(const DomainBuild *build, NovaError **err)
     if (!is_x86 && !arch_is_aarch64(build->arch))
         return nova_error_set(err, NOVA_ERROR_INVALID_VIOMMU_ARCHITECTURE,
                               "vIOMMU required either x86 or AArch64 architecture, but given "
-                              "architecture %s", build->arch);
+                              "architecture %s.", build->arch);
     if (is_x86 ? is_q35(build) : strstr(build->machine_type, "virt") != NULL)
         return true;
     return nova_error_set(err, NOVA_ERROR_INVALID_VIOMMU_MACHINE_TYPE,
