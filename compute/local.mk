@@ -66,7 +66,20 @@ libkilonova_a_SOURCES += \
 	agent/json_lines.c agent/json_lines.h \
 	agent/numa_case.c agent/numa_case.h \
 	agent/numa_command.c agent/numa_command.h \
-	agent/xml_command.c agent/xml_command.h
+	agent/xml_case.c agent/xml_case.h agent/xml_command.c agent/xml_command.h
+EXTRA_DIST += tests/differential/run_xml tests/differential/requirements-nova-tests.lock \
+	tests/differential/xml_cases.py tests/differential/xml_differ.py tests/differential/xml_oracle.py
+unit_tests += tests/unit/test_xml_domain tests/unit/test_xml_parts
+fuzz_programs += tests/fuzz/fuzz_xml_case
+tests_fuzz_fuzz_xml_case_SOURCES = tests/fuzz/fuzz_xml_case.c tests/fuzz/replay.c
+if FUZZING
+tests_fuzz_fuzz_xml_case_SOURCES += tests/fuzz/json_mutator.c tests/fuzz/json_mutator.h \
+	tests/fuzz/xml_case_mutator.c
+endif
+EXTRA_DIST += tests/fuzz/json_mutator.c tests/fuzz/json_mutator.h tests/fuzz/xml_case_mutator.c
+# One domain XML, timed beside Nova's own by tests/bench/xml_cores.py: make tests/bench/xml_time.
+EXTRA_PROGRAMS += tests/bench/xml_time
+tests_bench_xml_time_SOURCES = tests/bench/xml_time.c
 
 # The hypervisor, the resource tracker and the operations.
 libkilonova_a_SOURCES += \

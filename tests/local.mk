@@ -3,6 +3,8 @@ if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests) $(fuzz_programs)
 TESTS += $(unit_tests) $(fuzz_programs) tests/unit/layers
 endif
+# With --enable-fuzzing they take a corpus to grow: tests/fuzz/fuzz_NAME FOLDER tests/fuzz/corpus/NAME
+$(fuzz_programs): LIBS += $(FUZZING_LIBS)
 # Only the unit tests need cmocka.
 $(unit_tests): LIBS += $(CMOCKA_LIBS)
 $(unit_tests:%=%.o): CPPFLAGS += $(CMOCKA_CFLAGS)

@@ -9,6 +9,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+#ifndef ENABLE_FUZZING
 static int
 replay_folder(const char *folder)
 {
@@ -44,3 +45,4 @@ main(int argc, char **argv)
     printf("%s: %d inputs of %s\n", argv[0], n, folder);
     return n > 0 ? 0 : 1;
 }
+#endif

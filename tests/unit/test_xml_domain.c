@@ -65,10 +65,10 @@ read_case(const char *name)
 }
 
 static json_t *
-answer(XmlCases *cases, const json_t *one)
+answer(XmlCapabilities *cases, const json_t *one)
 {
     g_autofree char *line = json_dumps(one, JSON_COMPACT);
-    g_autofree char *text = xml_cases_answer(cases, line, strlen(line));
+    g_autofree char *text = xml_command_answer(cases, line, strlen(line));
     json_t *json = json_loads(text, 0, NULL);
 
     assert_non_null(json);
@@ -85,7 +85,7 @@ without_time(const char *xml)
 }
 
 static void
-check_golden(XmlCases *cases, const char *name)
+check_golden(XmlCapabilities *cases, const char *name)
 {
     json_auto_t *one = read_case(name);
     json_auto_t *got = answer(cases, one);
@@ -111,7 +111,7 @@ check_golden(XmlCases *cases, const char *name)
 static void
 every_case_gives_novas_xml(void **state)
 {
-    g_autoptr(XmlCases) cases = xml_cases_new();
+    g_autoptr(XmlCapabilities) cases = xml_capabilities_new();
     g_autofree char *folder = g_build_filename(TEST_DATA_DIR, "xml", "cases", NULL);
     g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
     const char *file;
@@ -180,7 +180,7 @@ apply_patch(json_t *one, const json_t *patch)
 }
 
 static void
-check_error(XmlCases *cases, const json_t *base, const json_t *expected)
+check_error(XmlCapabilities *cases, const json_t *base, const json_t *expected)
 {
     json_auto_t *one = json_deep_copy(base);
     json_auto_t *got = NULL;
@@ -200,7 +200,7 @@ check_error(XmlCases *cases, const json_t *base, const json_t *expected)
 static void
 every_bad_wish_gives_novas_exception(void **state)
 {
-    g_autoptr(XmlCases) cases = xml_cases_new();
+    g_autoptr(XmlCapabilities) cases = xml_capabilities_new();
     json_auto_t *base = read_case("kvm_qcow2");
     json_auto_t *errors = read_json("errors.json");
     size_t i;
@@ -215,7 +215,7 @@ every_bad_wish_gives_novas_exception(void **state)
 static void
 a_conflict_is_told_in_novas_words(void **state)
 {
-    g_autoptr(XmlCases) cases = xml_cases_new();
+    g_autoptr(XmlCapabilities) cases = xml_capabilities_new();
     json_auto_t *one = read_case("kvm_qcow2");
     json_auto_t *patch = json_pack("{s:{s:s}, s:{s:s}, s:{s:s}}", "extra_specs", "hw:sound_model",
                                    "ac97", "properties", "hw_sound_model", "virtio", "image",
@@ -233,8 +233,8 @@ a_conflict_is_told_in_novas_words(void **state)
 static void
 assert_answer(const char *line, const char *id, const char *error)
 {
-    g_autoptr(XmlCases) cases = xml_cases_new();
-    g_autofree char *text = xml_cases_answer(cases, line, strlen(line));
+    g_autoptr(XmlCapabilities) cases = xml_capabilities_new();
+    g_autofree char *text = xml_command_answer(cases, line, strlen(line));
     json_auto_t *json = json_loads(text, 0, NULL);
     g_autofree char *got = json_dumps(json_object_get(json, "id"), JSON_ENCODE_ANY);
 
@@ -265,7 +265,7 @@ static void
 a_case_that_is_no_case_is_answered(void **state)
 {
     (void)state;
-    assert_answer("[]", "null", "TypeError");
+    assert_answer("[]", "null", "ValueError");
     assert_answer("{\"id\": {\"a\": []}}", "{\"a\": []}", "KeyError");
     assert_answer("{\"id\": 1, \"config\": {\"libvirt.virt_type\": \"bogus\"}}", "1", "ValueError");
 }
