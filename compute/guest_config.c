@@ -181,6 +181,7 @@ fetch_facts(GuestConfig *config, HostFacts *facts, NovaError **err)
     facts->has_cpu_controller = has_cpu_controller();
     facts->kernel_supports_sev = file_has_word("/sys/module/kvm_amd/parameters/sev", "1") ||
                                  file_has_word("/sys/module/kvm_amd/parameters/sev", "Y");
+    facts->perf_events = libvirt_perf_events;
     facts->rng_device_exists = options->libvirt.rng_dev_path &&
                                g_file_test(options->libvirt.rng_dev_path, G_FILE_TEST_EXISTS);
     return true;
