@@ -88,7 +88,9 @@ volume_id(const Volume *volume)
 {
     const char *id = json_string_value(json_object_get(volume->data, "volume_id"));
 
-    return id && *id ? id : json_string_value(json_object_get(volume->connection, "serial"));
+    if (!id || !*id)
+        id = json_string_value(json_object_get(volume->connection, "serial"));
+    return id && *id ? id : NULL;
 }
 
 static bool

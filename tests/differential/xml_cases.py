@@ -265,8 +265,8 @@ class Generator:
         case['rbd_mon_addrs'] = draw.choice([[['10.0.0.1', '10.0.0.2'], ['6789', '6789']], [['mon'], ['']],
                                              [['::1'], ['3300']]])
         case['serial_console_first_port'] = draw.choice([10000, 12345])
-        if case['config'].get('libvirt.cpu_models'):
-            case['cpu_model_features'] = {model: draw.sample(FEATURE_NAMES, 6) for model in X86_MODELS + ['POWER8']}
+        if case['config'].get('libvirt.cpu_mode') == 'custom':
+            case['cpu_model_features'] = {model: draw.sample(FEATURE_NAMES, 6) for model in X86_MODELS + ['POWER8', 'max']}
         made, connection = self.oracle.prepare(case, answers)
         case['host_capabilities_xml'] = connection.getCapabilities()
         case['flavor'] = self.flavor(draw)
