@@ -63,7 +63,7 @@ typedef struct LogScope {
 void log_scope_enter(LogScope *scope, const struct RequestContext *ctx, const char *instance_uuid);
 void log_scope_leave(LogScope *scope);
 #define LOG_SCOPE(ctx_, uuid_)                                                          \
-    __attribute__((cleanup(log_scope_leave), unused)) LogScope log_scope_here_ = {NULL}; \
+    __attribute__((cleanup(log_scope_leave), unused)) LogScope log_scope_here_ = {NULL, "", NULL}; \
     log_scope_enter(&log_scope_here_, (ctx_), (uuid_))
 
 /* For threads started on behalf of a scope: borrowed, NULL outside of any. */

@@ -163,10 +163,11 @@ ip_payload(const json_t *vif, const json_t *ip)
 static json_t *
 block_device_payloads(const GPtrArray *bdms)
 {
-    json_t *list = json_array();
+    json_t *list;
 
     if (!bdms)
         return json_null();
+    list = json_array();
     for (guint i = 0; i < bdms->len; i++) {
         const BlockDeviceMapping *bdm = bdms->pdata[i];
         json_t *data;
@@ -188,12 +189,13 @@ block_device_payloads(const GPtrArray *bdms)
 static json_t *
 share_payloads(const json_t *shares)
 {
-    json_t *list = json_array();
+    json_t *list;
     size_t i;
     json_t *share;
 
     if (!shares)
         return json_null();
+    list = json_array();
     json_array_foreach (shares, i, share) {
         const json_t *from = json_object_get(share, "nova_object.data");
         json_t *data = json_object();

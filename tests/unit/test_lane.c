@@ -60,6 +60,14 @@ wait_for(Record *record, size_t n)
 }
 
 static void
+wait_until_running(Lane *lane)
+{
+    for (int i = 0; i < 2000 && lane_stats(lane).running == 0; i++)
+        usleep(1000);
+    assert_int_equal(lane_stats(lane).running, 1);
+}
+
+static void
 jobs_of_one_key_keep_their_order_and_never_overlap(void **state)
 {
     Record record = {PTHREAD_MUTEX_INITIALIZER, g_string_new(NULL), 0, 0};
@@ -92,7 +100,7 @@ a_busy_key_holds_back_no_other_key(void **state)
 
     (void)state;
     push(lane, "a", &slow);
-    usleep(10000);
+    wait_until_running(lane);
     push(other, "a", &second); /* waits for the other lane's job of the same key */
     push(lane, "b", &quick);
     wait_for(&record, 3);
@@ -142,7 +150,7 @@ a_thread_does_not_end_while_a_job_waits_for_its_key(void **state)
     (void)state;
     lane_set_idle_timeout(other, 10);
     push(lane, "a", &slow);
-    usleep(10000);
+    wait_until_running(lane);
     push(other, "a", &second);
     wait_for(&record, 2);
     assert_string_equal(record.order->str, "s2");

@@ -248,6 +248,7 @@ tear_down(void **state)
     hypervisor_free(node->host.hypervisor);
     conductor_free(node->host.conductor);
     task_memory_free(node->host.tasks);
+    options_free(node->options);
     for (unsigned i = 0; i <= N_SLICES; i++)
         g_free(node->slices[i]);
     g_free(node->uuids);
