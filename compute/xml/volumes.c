@@ -88,9 +88,7 @@ volume_id(const Volume *volume)
 {
     const char *id = json_string_value(json_object_get(volume->data, "volume_id"));
 
-    if (!id || !*id)
-        id = json_string_value(json_object_get(volume->connection, "serial"));
-    return id && *id ? id : NULL;
+    return id && *id ? id : json_string_value(json_object_get(volume->connection, "serial"));
 }
 
 static bool
@@ -116,7 +114,7 @@ set_common(Volume *volume, GuestDisk *disk, NovaError **err)
     disk->shareable = is_truthy(json_object_get(volume->connection, "multiattach"));
     volume->alias = g_strdup_printf("ua-%s", id ? id : "None");
     disk->alias = volume->alias;
-    disk->secret_uuid = secrets && id ? g_hash_table_lookup(secrets, id) : NULL;
+    disk->secret_uuid = secrets && id && *id ? g_hash_table_lookup(secrets, id) : NULL;
     return true;
 }
 
