@@ -17,7 +17,7 @@ class Consoles(LabTest):
     def start_agent(self, *options):
         agent("start", HOST, *options)
         line = re.compile(rf" {agent_pid()} INFO .* is up, node ")
-        wait(90, "the agent ready", lambda: any(map(line.search, AGENT_LOG.read_text().splitlines()[-200:])))
+        wait(90, "the agent ready", lambda: any(map(line.search, AGENT_LOG.read_text(errors="replace").splitlines()[-200:])))
 
     def test_vnc(self):
         server = self.create("vnc")

@@ -42,8 +42,11 @@ def flags_of(function, inner):
         flags.add("EXPECTED")  # a vTPM is nothing that this agent has
     if not any("wrap_exception" in text for text in texts):
         flags.add("UNTOLD")
-    if "utils.synchronized(instance.uuid)" in ast.unparse(function):
+    body = ast.unparse(function)
+    if "utils.synchronized(instance.uuid)" in body:
         flags.add("SERIAL")
+    if "errors_out_migration_ctxt(" in body:
+        flags.add("FAIL_MIGRATION")
     return flags
 
 

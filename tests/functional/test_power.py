@@ -11,7 +11,7 @@ class Power(LabTest):
         agent("start", HOST, *options)
         wait(90, "the agent ready",
              lambda: any(f" {agent_pid()} INFO " in line and " is up, node " in line
-                         for line in AGENT_LOG.read_text().splitlines()[-200:]))
+                         for line in AGENT_LOG.read_text(errors="replace").splitlines()[-200:]))
 
     def configure(self, *options):
         self.start_agent(*options)

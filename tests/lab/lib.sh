@@ -106,7 +106,8 @@ start() { # NAME FILE... -- CMD...: starts CMD unless it runs with this CMD and 
     fi
     while [ "$1" != -- ]; do shift; done
     shift
-    setsid "$@" >>"$LOG/$name.log" 2>&1 </dev/null 9>&- &
+    # Not in the caller's folder: a checkout may go while its lab runs.
+    env -C / setsid "$@" >>"$LOG/$name.log" 2>&1 </dev/null 9>&- &
     echo "$! $(start_time $!)" >"$RUN/$name.pid"
     echo "$sum" >"$RUN/$name.sum"
     LAB_STARTED_NOW="${LAB_STARTED_NOW:-} $name"
