@@ -19,8 +19,9 @@ MARKS = ("<!-- missing methods -->\n", "<!-- end of missing methods -->\n")
 NOT_SENT = {"extend_volume", "power_update"}
 DECORATORS = {"wrap_instance_event": "EVENT", "wrap_instance_fault": "FAULT", "reverts_task_state": "REVERT_TASK",
               "errors_out_migration": "FAIL_MIGRATION"}
-# The asynchronous half of a method has some of its decorators.
-INNER = {"build_and_run_instance": "_do_build_and_run_instance"}
+# The half of a method that does the work has some of its decorators, or what is one elsewhere as a context.
+INNER = {"build_and_run_instance": "_do_build_and_run_instance", "prep_resize": "_do_prep_resize",
+         "resize_instance": "_resize_instance"}
 
 
 def manager_functions():
@@ -42,10 +43,9 @@ def flags_of(function, inner):
         flags.add("EXPECTED")  # a vTPM is nothing that this agent has
     if not any("wrap_exception" in text for text in texts):
         flags.add("UNTOLD")
-    body = ast.unparse(function)
-    if "utils.synchronized(instance.uuid)" in body:
+    if "utils.synchronized(instance.uuid)" in ast.unparse(function):
         flags.add("SERIAL")
-    if "errors_out_migration_ctxt(" in body:
+    if "errors_out_migration_ctxt(" in ast.unparse(inner or function):
         flags.add("FAIL_MIGRATION")
     return flags
 
