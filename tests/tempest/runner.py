@@ -9,7 +9,7 @@ import sys
 import subunit
 import testtools
 
-from results import PREFIX, Result, Results, listed, read_list
+from results import PREFIX, TESTS, Result, Results, listed, read_list
 
 STATUS = {"success": "ok", "fail": "failed", "uxsuccess": "failed", "xfail": "ok", "skip": "skipped"}
 WORD = {"ok": "ok", "failed": "not ok", "skipped": "skipped"}
@@ -82,6 +82,8 @@ def choose(tests, agent, commit, known, arguments):
 def main(work, agent, commit, *arguments):
     tempest = Tempest(pathlib.Path(work))
     tests = tempest.tests()
+    if arguments[0] != "--smoke":
+        TESTS.write_text("".join(f"{name}\n" for name in sorted(tests)))
     results = Results(agent)
     chosen = choose(tests, agent, commit, results.rows, list(arguments))
     counts = dict.fromkeys(WORD, 0)
