@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the agent needs is not there, or refuses it: it says so, goes on, and recovers by itself."""
+import datetime
 import os
 import signal
 import threading
@@ -102,6 +103,10 @@ class Bus(LabTest):
         stop.set()
         wait(90, "an answer", lambda: self.try_console(server))
         self.assertEqual(agent_pid(), pid)
+        # The conductor's connection takes its own time, and what is sent to it before is lost with the queue.
+        began = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
+        wait(120, "a heartbeat through the conductor",
+             lambda: any(s.host == HOST and s.updated_at > began for s in self.compute.services(binary="nova-compute")))
         self.assert_manages_servers_besides(server)
 
     def try_console(self, server):

@@ -59,7 +59,7 @@ class Audit(LabTest):
         port = self.cloud.network.create_port(network_id=self.networks["provider"].id, device_id=str(uuid.uuid4()),
                                               device_owner="compute:nova")
         self.addCleanup(self.cloud.network.delete_port, port.id)
-        self.assert_seen("port")
+        self.assert_seen("bindings")
 
     def test_files(self):
         server = self.create("where")
