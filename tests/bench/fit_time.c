@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fit_time CASES: nanoseconds of one fit for each case, one a line: the function alone, its input
- * parsed already. For cores.py, beside Nova's own function. */
+ * parsed already. For fit_cores.py, beside Nova's own function. */
 
 #include <stdio.h>
 #include <stdlib.h>
