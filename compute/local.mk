@@ -108,6 +108,7 @@ libkilonova_a_SOURCES += \
 	compute/traits.c compute/traits.h \
 	compute/ops/build.c compute/ops/build_resume.c compute/ops/build_resume.h \
 	compute/ops/build_undo.c compute/ops/build_undo.h compute/ops/console.c compute/ops/events.c \
+	compute/ops/group_policy.c compute/ops/group_policy.h \
 	compute/ops/ops.h compute/ops/power.c compute/ops/terminate.c compute/ops/steps.c compute/ops/steps.h
 unit_tests += tests/unit/test_node_id tests/unit/test_drift tests/unit/test_build_stage
 unit_tests += tests/unit/test_init_host tests/unit/test_instance_events tests/unit/test_move_claim
@@ -131,8 +132,9 @@ libkilonova_a_SOURCES += \
 	compute/tasks/deletions.c compute/tasks/power.c compute/tasks/report.c compute/tasks/tasks.h \
 	compute/tasks/timeouts.c compute/tasks/upkeep.c
 fake_rpc = tests/fakes/fake_rpc.c tests/fakes/fake_rpc.h
-unit_tests += tests/unit/test_tasks
+unit_tests += tests/unit/test_tasks tests/unit/test_group_policy
 tests_unit_test_tasks_SOURCES = tests/unit/test_tasks.c $(fake_rpc)
+tests_unit_test_group_policy_SOURCES = tests/unit/test_group_policy.c $(fake_rpc)
 
 # Consoles, what the guest agent does, what is asked of the host.
 libkilonova_a_SOURCES += \

@@ -653,16 +653,6 @@ conductor_vifs_delete_by_instance(Conductor *conductor, const RequestContext *ct
                              NULL, err);
 }
 
-json_t *
-conductor_group_by_instance(Conductor *conductor, const RequestContext *ctx, const char *uuid,
-                            NovaError **err)
-{
-    json_auto_t *args = json_pack("[s]", uuid);
-
-    return conductor_class_action(conductor, ctx, "InstanceGroup", "get_by_instance_uuid", args,
-                                  NULL, err);
-}
-
 bool
 conductor_console_auths_clean(Conductor *conductor, const RequestContext *ctx, const char *uuid,
                               NovaError **err)

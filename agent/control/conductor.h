@@ -142,9 +142,6 @@ GPtrArray *conductor_vifs_by_instance(Conductor *conductor, const RequestContext
 bool conductor_vifs_delete_by_instance(Conductor *conductor, const RequestContext *ctx,
                                        const char *uuid, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
-/* Raw primitives, new references; the object-less face of things this release only passes on. */
-json_t *conductor_group_by_instance(Conductor *conductor, const RequestContext *ctx,
-                                    const char *uuid, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 bool conductor_console_auths_clean(Conductor *conductor, const RequestContext *ctx,
                                    const char *uuid, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 /* ConsoleAuthToken.authorize(): the token; caller frees. 'data' (borrowed) are the object's fields. */

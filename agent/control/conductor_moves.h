@@ -10,7 +10,11 @@ bool conductor_migration_create(Conductor *conductor, const RequestContext *ctx,
                                 Migration *migration, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 bool conductor_migration_save(Conductor *conductor, const RequestContext *ctx, Migration *migration,
                               NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
-/* Of Migration: those from or to this node that are not over, and those in error. */
+/* Of Migration: those from or to this node that are not over. */
+GPtrArray *conductor_migrations_under_way(Conductor *conductor, const RequestContext *ctx,
+                                          const char *host, const char *node, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+/* And those in error. */
 GPtrArray *conductor_migrations_in_progress(Conductor *conductor, const RequestContext *ctx,
                                             const char *host, const char *node, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;

@@ -5,6 +5,7 @@ libkilonova_a_SOURCES += \
 	agent/objects/flavor.c agent/objects/flavor.h \
 	agent/objects/image_meta.c agent/objects/image_meta.h \
 	agent/objects/instance.c agent/objects/instance.h \
+	agent/objects/instance_group.c agent/objects/instance_group.h \
 	agent/objects/keypair.c agent/objects/keypair.h \
 	agent/objects/primitive.c agent/objects/primitive.h \
 	agent/objects/migration.c agent/objects/migration.h \

@@ -9,6 +9,7 @@
 #include "agent/base/log.h"
 #include "agent/objects/network_request.h"
 #include "compute/ops/build_resume.h"
+#include "compute/ops/group_policy.h"
 #include "compute/ops/spawn.h"
 #include "compute/ops/steps.h"
 #include "compute/resource_tracker.h"
@@ -73,6 +74,12 @@ claim(Build *build, NovaError **err)
         return false;
     build->is_claimed = true;
     return true;
+}
+
+static bool
+check_group(Build *build, NovaError **err)
+{
+    return group_policy_check(build->op, err);
 }
 
 /* "none" as the network of the only request: Nova's network_request.NetworkRequestList.no_allocate. */
@@ -272,6 +279,7 @@ static const struct {
 } steps[] = {
     {"reading the requests", read_requests, false},
     {"claiming resources", claim, false},
+    {"checking the server group", check_group, false},
     {"allocating ports", allocate_ports, true},
     {"mapping block devices", map_block_devices, true},
     {"announcing the spawn", announce_spawning, false},

@@ -118,6 +118,30 @@ save_or_log(Build *build)
         LOG_WARNING("Saving the failed instance: %s", nova_error_details(error));
 }
 
+/* A server that nobody tries elsewhere shows the reason, not that it was to be tried. */
+static bool
+create_fault(const Build *build, const NovaError *error, NovaError **err)
+{
+    const Operation *op = build->op;
+    const char *reason = json_string_value(nova_error_kwarg(error, "reason"));
+    g_autoptr(NovaError) shown = NULL;
+
+    if (reason && nova_error_is(error, NOVA_ERROR_RESCHEDULED_EXCEPTION))
+        nova_error_set(&shown, nova_error_kind(error), "%s", reason);
+    return conductor_fault_create(op->host->conductor, op->ctx, op->instance->uuid, op->host->name,
+                                  shown ? shown : error, err);
+}
+
+/* A host is not to blame for a server group's other members. */
+static void
+count_failure(const Build *build, const NovaError *error)
+{
+    const Operation *op = build->op;
+
+    if (!nova_error_is(error, NOVA_ERROR_RESCHEDULED_BY_POLICY_EXCEPTION))
+        resource_tracker_build_failed(op->host->tracker, op->ctx);
+}
+
 /* Nova's method ends well with the result FAILED: the server has the fault and is in ERROR, the event
  * says Success and nobody is told of an exception. */
 static void
@@ -127,15 +151,14 @@ end_in_error(Build *build, NovaError *owned)
     g_autoptr(NovaError) error = owned;
     g_autoptr(NovaError) failure = NULL;
 
-    if (!conductor_fault_create(op->host->conductor, op->ctx, op->instance->uuid, op->host->name, error,
-                                &failure))
+    if (!create_fault(build, error, &failure))
         LOG_WARNING("Failed to record the instance's fault: %s", nova_error_details(failure));
     spawn_leave_host(op->instance);
     step_set_states(op->instance, VM_STATE_ERROR, TASK_STATE_NONE);
     step_set_power_state(op->instance, POWER_STATE_NOSTATE);
     save_or_log(build);
     undo_allocation(build);
-    resource_tracker_build_failed(op->host->tracker, op->ctx);
+    count_failure(build, error);
 }
 
 /* filter_properties['retry'] with what went wrong here. */
@@ -194,7 +217,7 @@ reschedule(Build *build, NovaError *error)
     OBJECT_SET(op->instance, task_state, TASK_STATE_SCHEDULING);
     save_or_log(build);
     undo_allocation(build);
-    resource_tracker_build_failed(op->host->tracker, op->ctx);
+    count_failure(build, error);
     args = build_instances_args(op, properties);
     operation_note(op, BUILD_NOTE_HANDED_OVER);
     if (conductor_build_instances(op->host->conductor, op->ctx, args, &failure)) {
@@ -209,10 +232,13 @@ reschedule(Build *build, NovaError *error)
 static NovaError *
 rescheduled_error(Build *build, NovaError *error)
 {
+    NovaErrorKind kind = nova_error_is(error, NOVA_ERROR_GROUP_AFFINITY_VIOLATION)
+                             ? NOVA_ERROR_RESCHEDULED_BY_POLICY_EXCEPTION
+                             : NOVA_ERROR_RESCHEDULED_EXCEPTION;
     NovaError *wrapped = NULL;
     const char *uuid = build->op->instance->uuid;
 
-    nova_error_set(&wrapped, NOVA_ERROR_RESCHEDULED_EXCEPTION,
+    nova_error_set(&wrapped, kind,
                    "Build of instance %s was re-scheduled: %s", uuid, nova_error_message(error));
     nova_error_set_kwarg(wrapped, "instance_uuid", uuid);
     nova_error_set_kwarg(wrapped, "reason", nova_error_message(error));

@@ -11,6 +11,7 @@
 #include "agent/objects/migration_context.h"
 #include "compute/guest_agent.h"
 #include "compute/move_claim.h"
+#include "compute/ops/group_policy.h"
 #include "compute/ops/move.h"
 #include "compute/ops/spawn.h"
 #include "compute/ops/steps.h"
@@ -223,7 +224,8 @@ prepare(Resize *resize, NovaError **err)
 {
     NovaError *error = NULL;
 
-    return (check_source(resize, &error) && stash(resize, &error) && claim_and_cast(resize, &error)) ||
+    return (group_policy_check(resize->op, &error) && check_source(resize, &error) && stash(resize, &error) &&
+            claim_and_cast(resize, &error)) ||
            prep_failed(resize, error, err);
 }
 
