@@ -220,8 +220,10 @@ save(Host *host, const RequestContext *ctx, Instance *instance)
         LOG_ERROR("Failed to save the instance at start-up: %s", nova_error_details(error));
 }
 
+/* ---- what is done: each as a job of its own, so that a start waits for none of them ---- */
+
 static void
-fail_build(Host *host, const RequestContext *ctx, Instance *instance)
+fail_build(Host *host, RequestContext *ctx, Instance *instance)
 {
     LOG_DEBUG("Instance failed to spawn correctly, setting to ERROR state");
     step_set_states(instance, VM_STATE_ERROR, TASK_STATE_NONE);
@@ -252,7 +254,7 @@ revert_resize(Host *host, RequestContext *ctx, Instance *instance)
 }
 
 static void
-unpause(Host *host, const RequestContext *ctx, Instance *instance)
+unpause(Host *host, RequestContext *ctx, Instance *instance)
 {
     g_autoptr(NovaError) error = NULL;
     g_autoptr(Guest) guest = guest_lookup(host->hypervisor, instance->uuid, &error);
@@ -267,7 +269,7 @@ unpause(Host *host, const RequestContext *ctx, Instance *instance)
 
 /* A domain that is off has its ports made when it starts. */
 static void
-plug(Host *host, const RequestContext *ctx, Instance *instance)
+plug(Host *host, RequestContext *ctx, Instance *instance)
 {
     g_autoptr(NovaError) error = NULL;
     g_autoptr(NetworkInfo) network = step_cached_network(instance, &error);
@@ -280,6 +282,27 @@ plug(Host *host, const RequestContext *ctx, Instance *instance)
         return;
     step_set_states(instance, VM_STATE_ERROR, instance->task_state);
     save(host, ctx, instance);
+}
+
+static void
+clear(Host *host, RequestContext *ctx, Instance *instance)
+{
+    snapshot_repair_guest(host, instance);
+    clear_task(host, ctx, instance, instance->vm_state);
+    plug(host, ctx, instance);
+}
+
+static void
+clear_active(Host *host, RequestContext *ctx, Instance *instance)
+{
+    clear_task(host, ctx, instance, VM_STATE_ACTIVE);
+    plug(host, ctx, instance);
+}
+
+static void
+clear_paused(Host *host, RequestContext *ctx, Instance *instance)
+{
+    clear_task(host, ctx, instance, VM_STATE_PAUSED);
 }
 
 /* It ran before the host went down, and has been seen by nobody since: neither running nor paused. */
@@ -345,49 +368,38 @@ queue(Host *host, RequestContext *ctx, Instance *instance, Recovery recovery)
     json_decref(queued.args);
 }
 
+/* What is not here is a method, which queue() sends anew. */
+static const struct {
+    const char *name;
+    void (*work)(Host *host, RequestContext *ctx, Instance *instance);
+} works[] = {
+    [RECOVER_PLUG] = {"plug at start-up", plug},
+    [RECOVER_RESUME_GUEST] = {"resume_guest", resume_guest},
+    [RECOVER_FAIL_BUILD] = {"fail the build", fail_build},
+    [RECOVER_CLEAR_TASK] = {"clear the task", clear},
+    [RECOVER_CLEAR_TASK_ACTIVE] = {"clear the task", clear_active},
+    [RECOVER_CLEAR_TASK_PAUSED] = {"clear the task", clear_paused},
+    [RECOVER_UNPAUSE] = {"unpause", unpause},
+    [RECOVER_REVERT_RESIZE] = {"revert the resize", revert_resize},
+};
+
 /* Takes ownership of the instance. */
 static void
-recover(Host *host, RequestContext *ctx, Instance *owned, PowerState power_state)
+recover(Host *host, RequestContext *ctx, Instance *instance, PowerState power_state)
 {
-    g_autoptr(Instance) instance = owned;
     Recovery recovery = init_host_choose(instance->vm_state, instance->task_state, power_state);
     LOG_SCOPE(ctx, instance->uuid);
 
-    switch (recovery) {
-    case RECOVER_LEAVE:
+    if (recovery == RECOVER_PLUG && host->options->default_group.resume_guests_state_on_host_boot &&
+        init_host_must_resume(instance, power_state))
+        recovery = RECOVER_RESUME_GUEST;
+    if (recovery == RECOVER_LEAVE) {
         LOG_DEBUG("Instance is in %s state.", vm_state_name(instance->vm_state));
-        break;
-    case RECOVER_FAIL_BUILD:
-        fail_build(host, ctx, instance);
-        break;
-    case RECOVER_CLEAR_TASK:
-        snapshot_repair_guest(host, instance);
-        clear_task(host, ctx, instance, instance->vm_state);
-        plug(host, ctx, instance);
-        break;
-    case RECOVER_CLEAR_TASK_ACTIVE:
-        clear_task(host, ctx, instance, VM_STATE_ACTIVE);
-        plug(host, ctx, instance);
-        break;
-    case RECOVER_CLEAR_TASK_PAUSED:
-        clear_task(host, ctx, instance, VM_STATE_PAUSED);
-        break;
-    case RECOVER_UNPAUSE:
-        unpause(host, ctx, instance);
-        break;
-    case RECOVER_REVERT_RESIZE:
-        revert_resize(host, ctx, instance);
-        break;
-    case RECOVER_PLUG:
-        if (host->options->default_group.resume_guests_state_on_host_boot &&
-            init_host_must_resume(instance, power_state))
-            host->queue_work(host, "resume_guest", resume_guest, ctx, g_steal_pointer(&instance));
-        else
-            plug(host, ctx, instance);
-        break;
-    default:
-        queue(host, ctx, g_steal_pointer(&instance), recovery);
-        break;
+        instance_free(instance);
+    } else if (recovery < G_N_ELEMENTS(works) && works[recovery].work) {
+        host->queue_work(host, works[recovery].name, works[recovery].work, ctx, instance);
+    } else {
+        queue(host, ctx, instance, recovery);
     }
 }
 
@@ -431,7 +443,7 @@ list_consumers(Host *host, const RequestContext *ctx, const char *node_uuid, Nov
 }
 
 void
-init_host_fail_unclaimed(Host *host, const RequestContext *ctx, const char *node_uuid)
+init_host_fail_unclaimed(Host *host, RequestContext *ctx, const char *node_uuid)
 {
     g_autoptr(NovaError) error = NULL;
     json_t *uuids = list_consumers(host, ctx, node_uuid, &error);

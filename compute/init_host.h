@@ -19,16 +19,17 @@ typedef struct HostIdentity {
  * not run here: lost identity, another host's name, guests of another database. */
 char *init_host_identify(const HostIdentity *identity, const RequestContext *ctx, NovaError **err);
 
-/* Every instance of the host, by the table in init_host.c: fixed at once, or queued to be finished. */
+/* Every instance of the host, by the table in init_host.c. What must be done is queued: it waits for no guest, switch or disk. */
 bool init_host_recover(Host *host, RequestContext *ctx, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
 /* _error_out_instances_whose_build_was_interrupted(): those that are allocated to the node, but were
  * not claimed before the process ended. Failures are logged. */
-void init_host_fail_unclaimed(Host *host, const RequestContext *ctx, const char *node_uuid);
+void init_host_fail_unclaimed(Host *host, RequestContext *ctx, const char *node_uuid);
 
 /* What must happen to an instance that is found so. Pure. */
 typedef enum Recovery {
     RECOVER_PLUG,        /* nothing was under way: see that its ports are plugged */
+    RECOVER_RESUME_GUEST, /* ... and it ran when the host went down: not chosen by the states alone */
     RECOVER_LEAVE,       /* not ours to touch */
     RECOVER_FAIL_BUILD,  /* ERROR */
     RECOVER_CLEAR_TASK,

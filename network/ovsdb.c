@@ -527,7 +527,7 @@ static bool
 submit(Ovsdb *ovsdb, Request *request, int timeout_ms, NovaError **err)
 {
     struct timespec deadline = deadline_after(timeout_ms);
-    bool connected;
+    bool connected, done;
     int rc = 0;
 
     pthread_mutex_lock(&ovsdb->lock);
@@ -536,14 +536,15 @@ submit(Ovsdb *ovsdb, Request *request, int timeout_ms, NovaError **err)
     while (!request->done && rc != ETIMEDOUT)
         rc = pthread_cond_timedwait(&ovsdb->answered, &ovsdb->lock, &deadline);
     connected = ovsdb->connected;
-    if (!request->done) {
+    done = request->done; /* perhaps just at the deadline */
+    if (!done) {
         request->abandoned = true;
         request->changes = NULL; /* the caller's; the OVSDB thread looks at 'abandoned' first */
         if (g_queue_remove(&ovsdb->queued, request))
             request_free(request);
     }
     pthread_mutex_unlock(&ovsdb->lock);
-    if (rc == 0)
+    if (done)
         return true;
     wake(ovsdb);
     return nova_error_set(err, NOVA_ERROR_VIRTUAL_INTERFACE_PLUG_EXCEPTION,
