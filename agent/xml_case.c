@@ -14,16 +14,17 @@
 #include "conf/options_load.h"
 
 #define NOVA_VERSION "34.0.0"
-#define MAX_REMEMBERED 256 /* capabilities; hosts of one operator are few */
+#define MAX_REMEMBERED 256 /* of each; hosts of one operator are few */
 
 struct XmlCapabilities {
-    GHashTable *host;   /* XML text → HostCapabilities */
-    GHashTable *domain; /* XML text → DomainCapabilities */
+    GHashTable *host;    /* XML text → HostCapabilities */
+    GHashTable *domain;  /* XML text → DomainCapabilities */
+    GHashTable *options; /* a case's "config" as JSON text → Options */
 };
 
 struct XmlCase {
     const json_t *json;
-    Options *options;
+    const Options *options; /* borrowed from XmlCapabilities */
     Instance *instance;
     ImageMeta *image;
     ImageMeta *instance_image;
@@ -54,6 +55,12 @@ free_domain(void *capabilities)
     domain_capabilities_free(capabilities);
 }
 
+static void
+free_options(void *options)
+{
+    options_free(options);
+}
+
 XmlCapabilities *
 xml_capabilities_new(void)
 {
@@ -61,6 +68,7 @@ xml_capabilities_new(void)
 
     capabilities->host = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_host);
     capabilities->domain = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_domain);
+    capabilities->options = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_options);
     return capabilities;
 }
 
@@ -71,6 +79,7 @@ xml_capabilities_free(XmlCapabilities *capabilities)
         return;
     g_hash_table_unref(capabilities->host);
     g_hash_table_unref(capabilities->domain);
+    g_hash_table_unref(capabilities->options);
     g_free(capabilities);
 }
 
@@ -79,7 +88,6 @@ xml_case_free(XmlCase *one)
 {
     if (!one)
         return;
-    options_free(one->options);
     instance_free(one->instance);
     image_meta_free(one->image);
     image_meta_free(one->instance_image);
@@ -158,18 +166,38 @@ load_defaults(Options **ret_options, NovaError **err)
            nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "%s", problem);
 }
 
-static bool
-read_options(XmlCase *one, NovaError **err)
+static Options *
+make_options(json_t *config, NovaError **err)
 {
+    g_autoptr(Options) options = NULL;
     const char *key;
     json_t *value;
 
-    if (!load_defaults(&one->options, err))
-        return false;
-    json_object_foreach (json_object_get(one->json, "config"), key, value) {
-        if (!set_option(one->options, key, value, err))
-            return false;
+    if (!load_defaults(&options, err))
+        return NULL;
+    json_object_foreach (config, key, value) {
+        if (!set_option(options, key, value, err))
+            return NULL;
     }
+    return g_steal_pointer(&options);
+}
+
+static bool
+read_options(XmlCapabilities *known, XmlCase *one, NovaError **err)
+{
+    json_t *config = json_object_get(one->json, "config");
+    g_autofree char *text = config ? json_dumps(config, JSON_ENCODE_ANY) : g_strdup("");
+    Options *options = g_hash_table_lookup(known->options, text);
+
+    if (!options) {
+        if (g_hash_table_size(known->options) >= MAX_REMEMBERED)
+            g_hash_table_remove_all(known->options);
+        options = make_options(config, err);
+        if (!options)
+            return false;
+        g_hash_table_insert(known->options, g_steal_pointer(&text), options);
+    }
+    one->options = options;
     return true;
 }
 
@@ -371,7 +399,7 @@ read_facts(XmlCase *one)
     HostFacts *facts = &one->facts;
 
     facts->arch = json_get_string(host, "arch", one->input.host->arch);
-    cpu_set_add_range(&facts->online_cpus, 0, json_get_int(sysfs, "online_cpus", 0) - 1);
+    cpu_set_add_range(&facts->online_cpus, 0, MAX(json_get_int(sysfs, "online_cpus", 0), 0) - 1);
     cpu_set_copy(&facts->available_cpus, &facts->online_cpus);
     facts->kernel_major = atoi(json_get_string(sysfs, "uname_release", "6"));
     facts->libvirt_version = json_get_int(host, "libvirt_version", 0);
@@ -576,7 +604,7 @@ hand_out_port(void *user, const char *host, int *ret_port, NovaError **err)
 static bool
 read_case(XmlCapabilities *known, XmlCase *one, NovaError **err)
 {
-    if (!read_options(one, err) || !read_host_capabilities(known, one, err) ||
+    if (!read_options(known, one, err) || !read_host_capabilities(known, one, err) ||
         !read_domain_capabilities(known, one, err) || !read_objects(one, err))
         return false;
     read_facts(one);

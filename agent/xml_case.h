@@ -14,7 +14,7 @@
 
 #include "agent/base/nova_error.h"
 
-/* Capabilities that were parsed for earlier cases: those of one host are long and the same. */
+/* Capabilities and configurations of earlier cases: those of one host are long and the same. */
 typedef struct XmlCapabilities XmlCapabilities;
 
 XmlCapabilities *xml_capabilities_new(void);

@@ -322,11 +322,15 @@ find_auth_option(const struct OptionsStorage *storage, const OptionRow *row,
 static const GPtrArray *
 row_occurrences(const struct OptionsStorage *storage, const OptionRow *row, GPtrArray *warnings)
 {
-    const GPtrArray *found = occurrences(storage, row->group, row->name);
-    g_auto(GStrv) older = g_strsplit(row->deprecated ? row->deprecated : "", " ", -1);
+    const GPtrArray *found = NULL;
+    g_auto(GStrv) older = NULL;
 
+    if (g_hash_table_size(storage->index) == 0)
+        return NULL;
+    found = occurrences(storage, row->group, row->name);
     if (find_auth_option(storage, row, &found))
         return found;
+    older = g_strsplit(row->deprecated ? row->deprecated : "", " ", -1);
     for (char **name = older; !found && *name; name++) {
         g_auto(GStrv) path = g_strsplit(*name, ".", 2);
 
@@ -427,8 +431,11 @@ reference_length(const char *text, char **ret_name)
 static char *
 substituted(const struct OptionsStorage *storage, const char *group, const char *text, int *left)
 {
-    GString *out = g_string_new(NULL);
+    GString *out;
 
+    if (!strpbrk(text, "$\\"))
+        return g_strdup(text);
+    out = g_string_new(NULL);
     while (*text) {
         g_autofree char *name = NULL;
         g_autofree char *value = NULL;
@@ -546,12 +553,15 @@ known_names(void)
 static void
 warn_unknown(const struct OptionsStorage *storage, GPtrArray *warnings)
 {
-    g_autoptr(GHashTable) known = known_names();
+    g_autoptr(GHashTable) known = NULL;
     g_autoptr(GString) names = g_string_new(NULL);
     GHashTableIter iter;
     void *key;
     int n = 0;
 
+    if (g_hash_table_size(storage->index) == 0)
+        return;
+    known = known_names();
     g_hash_table_iter_init(&iter, storage->index);
     while (g_hash_table_iter_next(&iter, &key, NULL)) {
         if (g_hash_table_contains(known, key) || g_str_has_prefix(key, "neutron_physnet_"))
