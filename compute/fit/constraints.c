@@ -95,7 +95,7 @@ constraints_dedicated_mask(const GuestRequest *request, CpuSet *vcpus, NovaError
         return true;
     if (!request_parse_vcpu_mask(request, mask, vcpus, err))
         return false;
-    cpu_set_add_range(&all, 0, request->flavor->vcpus - 1);
+    cpu_set_add_range(&all, 0, request_last_vcpu(request));
     if (cpu_set_is_empty(vcpus) || cpu_set_is_subset(&all, vcpus))
         return nova_error_set(err, NOVA_ERROR_INVALID_MIXED_INSTANCE_DEDICATED_MASK,
                               "Mixed instance must have at least 1 pinned vCPU and 1 unpinned "
@@ -363,7 +363,7 @@ constraints_make(const GuestRequest *request, InstanceNuma **ret_topology, NovaE
         return nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "%" PRId64 " vCPUs are too many",
                               request->flavor->vcpus);
     if (wishes.cpu_policy == CPU_DEDICATED)
-        cpu_set_add_range(&wishes.dedicated, 0, request->flavor->vcpus - 1);
+        cpu_set_add_range(&wishes.dedicated, 0, request_last_vcpu(request));
     if (nodes == 0 && !page_size.is_wanted && !wants_persistent_memory(request) &&
         wishes.cpu_policy != CPU_DEDICATED && wishes.cpu_policy != CPU_MIXED)
         return true;

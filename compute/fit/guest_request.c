@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "compute/fit/saturate.h"
+
 const char *
 request_flavor(const GuestRequest *request, const char *key)
 {
@@ -199,6 +201,12 @@ invalid_realtime_mask(NovaError **err)
                           "or offloaded emulator threads.");
 }
 
+int64_t
+request_last_vcpu(const GuestRequest *request)
+{
+    return saturating_subtract(request->flavor->vcpus, 1);
+}
+
 bool
 request_parse_vcpu_mask(const GuestRequest *request, const char *mask, CpuSet *vcpus,
                         NovaError **err)
@@ -209,7 +217,7 @@ request_parse_vcpu_mask(const GuestRequest *request, const char *mask, CpuSet *v
     while (g_ascii_isspace(*start))
         start++;
     if (*start == '^')
-        spec = g_strdup_printf("0-%" PRId64 ",%s", request->flavor->vcpus - 1, mask);
+        spec = g_strdup_printf("0-%" PRId64 ",%s", request_last_vcpu(request), mask);
     else
         spec = g_strdup(mask);
     return cpu_set_parse(spec, vcpus, err);
@@ -226,7 +234,7 @@ request_realtime_cpus(const GuestRequest *request, CpuSet *vcpus, NovaError **er
         return true;
     if (!mask || !*mask)
         mask = request_flavor_truthy(request, "hw:cpu_realtime_mask");
-    cpu_set_add_range(&all, 0, request->flavor->vcpus - 1);
+    cpu_set_add_range(&all, 0, request_last_vcpu(request));
     if (!mask)
         cpu_set_unite(vcpus, &all);
     else if (!request_parse_vcpu_mask(request, mask, vcpus, err))

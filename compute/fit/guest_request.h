@@ -57,6 +57,8 @@ bool request_cpu_topology(const GuestRequest *request, bool allow_threads,
     G_GNUC_WARN_UNUSED_RESULT;
 bool request_serial_ports(const GuestRequest *request, int64_t *ret_count, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
+/* The highest vCPU number; below 0 for a flavor without any. */
+int64_t request_last_vcpu(const GuestRequest *request);
 /* A mask that starts with '^' takes away from all vCPUs. */
 bool request_parse_vcpu_mask(const GuestRequest *request, const char *mask, CpuSet *vcpus,
                              NovaError **err) G_GNUC_WARN_UNUSED_RESULT;

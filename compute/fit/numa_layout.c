@@ -234,12 +234,12 @@ read_memory(const GuestRequest *request, Layout *layout, NovaError **err)
 }
 
 static void
-set_cell(InstanceCell *cell, const CpuSet *vcpus, const CpuSet *dedicated, int64_t n_vcpus,
+set_cell(InstanceCell *cell, const CpuSet *vcpus, const CpuSet *dedicated, int64_t last_vcpu,
          int64_t memory_mib)
 {
     g_auto(CpuSet) all = {0};
 
-    cpu_set_add_range(&all, 0, n_vcpus - 1);
+    cpu_set_add_range(&all, 0, last_vcpu);
     cpu_set_copy(&cell->pcpuset, vcpus);
     cpu_set_intersect(&cell->pcpuset, dedicated);
     cpu_set_copy(&cell->cpuset, vcpus);
@@ -250,13 +250,13 @@ set_cell(InstanceCell *cell, const CpuSet *vcpus, const CpuSet *dedicated, int64
 
 /* Every vCPU of the cell exists and is still free. */
 static bool
-take_vcpus(const CpuSet *vcpus, int64_t n_vcpus, CpuSet *available, NovaError **err)
+take_vcpus(const CpuSet *vcpus, int64_t last_vcpu, CpuSet *available, NovaError **err)
 {
     for (int64_t vcpu = cpu_set_next(vcpus, 0); vcpu >= 0; vcpu = cpu_set_next(vcpus, vcpu + 1)) {
-        if (vcpu > n_vcpus - 1)
+        if (vcpu > last_vcpu)
             return nova_error_set(err, NOVA_ERROR_IMAGE_NUMA_TOPOLOGY_CPU_OUT_OF_RANGE,
                                   "CPU number %" PRId64 " is larger than max %" PRId64, vcpu,
-                                  n_vcpus - 1);
+                                  last_vcpu);
         if (!cpu_set_has(available, vcpu))
             return nova_error_set(err, NOVA_ERROR_IMAGE_NUMA_TOPOLOGY_CPU_DUPLICATES,
                                   "CPU number %" PRId64 " is assigned to two nodes", vcpu);
@@ -286,19 +286,19 @@ static InstanceNuma *
 make_given(const GuestRequest *request, const Layout *layout, const CpuSet *dedicated,
            NovaError **err)
 {
-    const int64_t n_vcpus = request->flavor->vcpus;
+    const int64_t last_vcpu = request_last_vcpu(request);
     g_autoptr(InstanceNuma) instance = instance_numa_new(layout->vcpus->len);
     g_auto(CpuSet) available = {0};
     int64_t memory_mib = 0;
 
-    cpu_set_add_range(&available, 0, n_vcpus - 1);
+    cpu_set_add_range(&available, 0, last_vcpu);
     for (guint i = 0; i < layout->vcpus->len; i++) {
         const CpuSet *vcpus = &g_array_index(layout->vcpus, CpuSet, i);
         const int64_t cell_mib = g_array_index(layout->memory, int64_t, i);
 
-        if (!take_vcpus(vcpus, n_vcpus, &available, err))
+        if (!take_vcpus(vcpus, last_vcpu, &available, err))
             return NULL;
-        set_cell(&instance->cells[i], vcpus, dedicated, n_vcpus, cell_mib);
+        set_cell(&instance->cells[i], vcpus, dedicated, last_vcpu, cell_mib);
         memory_mib = saturating_add(memory_mib, cell_mib);
     }
     return check_all_is_assigned(request, &available, memory_mib, err) ? g_steal_pointer(&instance)
@@ -326,8 +326,8 @@ make_even(const GuestRequest *request, int64_t nodes, const CpuSet *dedicated, N
     for (int64_t i = 0; i < nodes; i++) {
         g_auto(CpuSet) vcpus = {0};
 
-        cpu_set_add_range(&vcpus, i * share, (i + 1) * share - 1);
-        set_cell(&instance->cells[i], &vcpus, dedicated, n_vcpus, memory_mib / nodes);
+        cpu_set_add_range(&vcpus, i * share, saturating_subtract((i + 1) * share, 1));
+        set_cell(&instance->cells[i], &vcpus, dedicated, request_last_vcpu(request), memory_mib / nodes);
     }
     return instance;
 }

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "compute/fit/saturate.h"
 #include "compute/xml/domain_build.h"
 #include "compute/xml/guest_cells.h"
 
@@ -112,14 +113,14 @@ add_max_memory(const DomainBuild *build, xmlNode *domain, int64_t memory_kib)
     if (!build->in->n_pmem)
         return;
     for (unsigned i = 0; i < build->in->n_pmem; i++)
-        size += build->in->pmem[i].size / 1024;
+        size = saturating_add(size, build->in->pmem[i].size / 1024);
     xml_attr_int(xml_child_int(domain, "maxMemory", size), "slots", build->in->n_pmem);
 }
 
 static xmlNode *
 assemble(DomainBuild *build)
 {
-    const int64_t memory_kib = build->request.flavor->memory_mb * 1024;
+    const int64_t memory_kib = saturating_multiply(build->request.flavor->memory_mb, 1024);
     xmlNode *domain = xml_node(build->document, "domain");
 
     xml_attr(domain, "type", domain_type(build));

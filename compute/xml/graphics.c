@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "compute/fit/saturate.h"
 #include "compute/xml/domain_build.h"
 
 static void
@@ -108,7 +109,7 @@ add_video(DomainBuild *build, NovaError **err)
                               "the maximum allowed by flavor %" PRId64 ".", wanted_mib, limit_mib);
     model = xml_child_attr(xml_child(build->devices, "video"), "model", "type", type);
     if (limit_mib && wanted_mib)
-        xml_attr_int(model, "vram", wanted_mib * 1024);
+        xml_attr_int(model, "vram", saturating_multiply(wanted_mib, 1024));
     return true;
 }
 

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "compute/fit/saturate.h"
 #include "compute/xml/domain_build.h"
 
 /* A guest cell and the host cell that bears the same id. */
@@ -185,7 +186,7 @@ numa_cpu_cells(DomainBuild *build)
         xml_attr_int(node, "id",
                      build->numa.host_has_topology && i < paired ? i : cell->host_cell);
         xml_attr(node, "cpus", vcpus);
-        xml_attr_int(node, "memory", cell->memory_mib * 1024);
+        xml_attr_int(node, "memory", saturating_multiply(cell->memory_mib, 1024));
         if (build->numa.wants_hugepages)
             xml_attr(node, "memAccess", "shared");
     }
