@@ -24,10 +24,11 @@ libkilonova_a_SOURCES += \
 	compute/fit/saturate.h \
 	compute/fit/usage.c compute/fit/usage.h
 
-EXTRA_DIST += tests/differential/run tests/differential/numa.py tests/differential/numa_cases.py \
+EXTRA_DIST += tests/differential/run tests/differential/nova_python tests/differential/numa.py tests/differential/numa_cases.py \
 	tests/differential/numa_oracle.py tests/differential/make_numa_data.py
+# Timed beside Nova's own functions by tests/bench/cores.py, which tests/bench/run calls.
 EXTRA_PROGRAMS += tests/bench/fit_time
-tests_bench_fit_time_SOURCES = tests/bench/fit_time.c
+tests_bench_fit_time_SOURCES = tests/bench/fit_time.c tests/bench/core_time.c tests/bench/core_time.h
 fuzz_programs += tests/fuzz/fuzz_numa_case
 tests_fuzz_fuzz_numa_case_SOURCES = tests/fuzz/fuzz_numa_case.c tests/fuzz/replay.c
 
@@ -77,9 +78,8 @@ tests_fuzz_fuzz_xml_case_SOURCES += tests/fuzz/json_mutator.c tests/fuzz/json_mu
 	tests/fuzz/xml_case_mutator.c
 endif
 EXTRA_DIST += tests/fuzz/json_mutator.c tests/fuzz/json_mutator.h tests/fuzz/xml_case_mutator.c
-# One domain XML, timed beside Nova's own by tests/bench/xml_cores.py: make tests/bench/xml_time.
 EXTRA_PROGRAMS += tests/bench/xml_time
-tests_bench_xml_time_SOURCES = tests/bench/xml_time.c
+tests_bench_xml_time_SOURCES = tests/bench/xml_time.c tests/bench/core_time.c tests/bench/core_time.h
 
 # The hypervisor, the resource tracker and the operations.
 libkilonova_a_SOURCES += \
