@@ -360,6 +360,7 @@ fill_host(Agent *agent)
     host->placement = placement_new(host->keystone, options);
     host->neutron = neutron_new(host->keystone, host->conductor, options);
     host->glance = glance_new(options, host->keystone);
+    host->manila = manila_new(options, host->keystone);
     host->image_cache = image_cache_new(options, host->glance);
     host->ovsdb = new_ovsdb(options);
     host->hypervisor = new_hypervisor(agent);
@@ -555,6 +556,7 @@ host_clear(Host *host)
     instance_events_free(host->events);
     ovsdb_free(host->ovsdb);
     image_cache_free(host->image_cache);
+    manila_free(host->manila);
     glance_free(host->glance);
     neutron_free(host->neutron);
     placement_free(host->placement);

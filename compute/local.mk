@@ -140,5 +140,7 @@ tests_unit_test_group_policy_SOURCES = tests/unit/test_group_policy.c $(fake_rpc
 libkilonova_a_SOURCES += \
 	compute/console_log.c compute/console_log.h compute/console_url.c compute/console_url.h compute/serial_ports.c compute/serial_ports.h \
 	compute/ops/console_access.c compute/ops/host.c compute/ops/network_info.c compute/ops/password.c \
-	compute/ops/quiesce.c compute/ops/rescue.c
+	compute/ops/quiesce.c compute/ops/rescue.c compute/ops/shares.c compute/ops/shares.h
+unit_tests += tests/unit/test_shares
+tests_unit_test_shares_SOURCES = tests/unit/test_shares.c $(fake_rpc) $(fake_http)
 unit_tests += tests/unit/test_console_log tests/unit/test_console_url tests/unit/test_serial_ports

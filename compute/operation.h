@@ -20,6 +20,7 @@
 #include "network/ovsdb.h"
 #include "storage/glance.h"
 #include "storage/image_cache.h"
+#include "storage/manila.h"
 
 struct ResourceTracker;
 struct GuestConfig;
@@ -39,6 +40,7 @@ typedef struct Host {
     Placement *placement;
     Neutron *neutron;
     Glance *glance;
+    Manila *manila;
     Keystone *keystone;
     ImageCache *image_cache;
     Ovsdb *ovsdb;

@@ -29,8 +29,7 @@ neutron_new(Keystone *keystone, Conductor *conductor, const Options *options)
     neutron->conductor = conductor;
     neutron->options = options;
     pthread_mutex_init(&neutron->lock, NULL);
-    pthread_cond_init(&neutron->freed, NULL);
-    neutron->busy = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    neutron->instances = key_lock_new();
     return neutron;
 }
 
@@ -40,9 +39,8 @@ neutron_free(Neutron *neutron)
     if (!neutron)
         return;
     rest_client_free(neutron->rest);
-    g_hash_table_unref(neutron->busy);
+    key_lock_free(neutron->instances);
     g_clear_pointer(&neutron->extensions, g_hash_table_unref);
-    pthread_cond_destroy(&neutron->freed);
     pthread_mutex_destroy(&neutron->lock);
     g_free(neutron);
 }
@@ -52,20 +50,13 @@ neutron_free(Neutron *neutron)
 void
 neutron_lock_instance(Neutron *neutron, const char *uuid)
 {
-    pthread_mutex_lock(&neutron->lock);
-    while (g_hash_table_contains(neutron->busy, uuid))
-        pthread_cond_wait(&neutron->freed, &neutron->lock);
-    g_hash_table_add(neutron->busy, g_strdup(uuid));
-    pthread_mutex_unlock(&neutron->lock);
+    key_lock_take(neutron->instances, uuid);
 }
 
 void
 neutron_unlock_instance(Neutron *neutron, const char *uuid)
 {
-    pthread_mutex_lock(&neutron->lock);
-    g_hash_table_remove(neutron->busy, uuid);
-    pthread_cond_broadcast(&neutron->freed);
-    pthread_mutex_unlock(&neutron->lock);
+    key_lock_release(neutron->instances, uuid);
 }
 
 /* ---- requests ---- */

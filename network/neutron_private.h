@@ -4,17 +4,17 @@
 
 #include <pthread.h>
 
+#include "agent/base/key_lock.h"
 #include "agent/control/rest.h"
 #include "agent/objects/virtual_interface.h"
 #include "network/neutron.h"
 
 struct Neutron {
-    RestClient *rest;        /* immutable, as the next two */
+    RestClient *rest;        /* immutable, as the next three */
     Conductor *conductor;
     const Options *options;
+    KeyLock *instances;      /* by uuid: whose network info is being worked on */
     pthread_mutex_t lock;    /* of all below */
-    pthread_cond_t freed;    /* an instance left 'busy' */
-    GHashTable *busy;        /* uuids of instances whose network info is being worked on */
     GHashTable *extensions;  /* aliases; NULL: never asked */
     gint64 extensions_at_us; /* monotonic */
 };

@@ -16,6 +16,7 @@ libkilonova_a_SOURCES += \
 	storage/instance_folder.c storage/instance_folder.h \
 	storage/instance_metadata.c storage/instance_metadata.h \
 	storage/iso_image.c storage/iso_image.h \
+	storage/manila.c storage/manila.h \
 	storage/metadata.c storage/metadata.h \
 	storage/network_metadata.c storage/network_metadata.h \
 	storage/qemu_img.c storage/qemu_img.h \

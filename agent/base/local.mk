@@ -5,6 +5,7 @@ libkilonova_a_SOURCES += \
 	agent/base/http.c agent/base/http.h \
 	agent/base/journal.c agent/base/journal.h agent/base/journal_record.c agent/base/journal_record.h \
 	agent/base/json.c agent/base/json.h \
+	agent/base/key_lock.c agent/base/key_lock.h \
 	agent/base/lane.c agent/base/lane.h \
 	agent/base/log.c agent/base/log.h \
 	agent/base/nova_error.c agent/base/nova_error.h agent/base/nova_errors.def \

@@ -46,7 +46,8 @@ static const char *const instance_versions[] = {
 static const char *const small_versions[] = {
     "InstanceActionEvent", "1.4", "InstanceAction", "1.2", "InstanceFault", "1.2",
     "VirtualInterface", "1.3", "VirtualInterfaceList", "1.0", "ConsoleAuthToken", "1.3",
-    "InstanceGroup", "1.11", "ComputeNodeList", "1.17", "InstanceInfoCache", "1.5", NULL,
+    "InstanceGroup", "1.11", "ComputeNodeList", "1.17", "InstanceInfoCache", "1.5",
+    "ShareMappingList", "1.0", "ShareMapping", "1.1", NULL,
 };
 
 typedef struct OldVersion {

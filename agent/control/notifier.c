@@ -16,6 +16,7 @@ struct Notifier {
     const Options *options;
     char *legacy_publisher;    /* "compute.<host>" */
     char *versioned_publisher; /* "nova-compute:<host>" */
+    char *api_publisher;       /* "nova-api:<host>" */
     bool has_bus;              /* driver messaging or messagingv2 */
     bool is_bare;              /* ... and it is messaging */
     bool has_log;              /* driver log */
@@ -48,6 +49,7 @@ notifier_new(RpcClient *client, Conductor *conductor, const Options *options)
     notifier->options = options;
     notifier->legacy_publisher = g_strconcat("compute.", host, NULL);
     notifier->versioned_publisher = g_strconcat("nova-compute:", host, NULL);
+    notifier->api_publisher = g_strconcat("nova-api:", host, NULL);
     for (char **driver = options->oslo_messaging_notifications.driver; *driver; driver++)
         read_driver(notifier, *driver);
     if (notifier->has_bus || notifier->has_log) {
@@ -64,6 +66,7 @@ notifier_free(Notifier *notifier)
         return;
     g_free(notifier->legacy_publisher);
     g_free(notifier->versioned_publisher);
+    g_free(notifier->api_publisher);
     g_free(notifier);
 }
 
@@ -81,14 +84,15 @@ log_notification(const RpcNotification *notification)
 
 /* Takes ownership of the payload. */
 static void
-publish(Notifier *notifier, const RequestContext *ctx, bool is_versioned, const char *event_type,
+publish(Notifier *notifier, const RequestContext *ctx, const char *publisher, const char *event_type,
         bool is_error, json_t *payload)
 {
     const Options *options = notifier->options;
-    char **topics = is_versioned ? options->notifications.versioned_notifications_topics
-                                 : options->oslo_messaging_notifications.topics;
+    char **topics = publisher == notifier->legacy_publisher
+                        ? options->oslo_messaging_notifications.topics
+                        : options->notifications.versioned_notifications_topics;
     RpcNotification notification = {
-        .publisher_id = is_versioned ? notifier->versioned_publisher : notifier->legacy_publisher,
+        .publisher_id = publisher,
         .event_type = event_type,
         .priority = is_error ? "ERROR" : "INFO",
         .payload = payload,
@@ -190,8 +194,15 @@ send_legacy(Notifier *notifier, const NoticeKind *kind, const InstanceNotice *no
     NoticeFacts all = *facts;
 
     all.image_url = url;
-    publish(notifier, facts->ctx, false, event, notice->error != NULL,
+    publish(notifier, facts->ctx, notifier->legacy_publisher, event, notice->error != NULL,
             legacy_payload_of_action(&all));
+}
+
+/* Nova tells of shares under the API's name, also from a compute. */
+static const char *
+versioned_publisher(const Notifier *notifier, const char *action)
+{
+    return g_str_has_prefix(action, "share_") ? notifier->api_publisher : notifier->versioned_publisher;
 }
 
 static void
@@ -210,7 +221,7 @@ send_versioned(Notifier *notifier, const NoticeKind *kind, const InstanceNotice 
     all.instance_name = name;
     all.bdms = bdms;
     all.shares = shares;
-    publish(notifier, facts->ctx, true, event, notice->error != NULL,
+    publish(notifier, facts->ctx, versioned_publisher(notifier, notice->action), event, notice->error != NULL,
             payload_of_action(kind, &all));
 }
 
@@ -299,7 +310,7 @@ notifier_exists(Notifier *notifier, const RequestContext *ctx, Instance *instanc
         return;
     facts.bdms = bdms = read_bdms(notifier, ctx, &plain, instance);
     facts.shares = shares = read_shares(notifier, ctx, instance);
-    publish(notifier, ctx, true, "instance.exists", false,
+    publish(notifier, ctx, notifier->versioned_publisher, "instance.exists", false,
             payload_of_exists(&facts, period.begin_us, period.end_us));
 }
 
@@ -310,11 +321,11 @@ notifier_exception(Notifier *notifier, const RequestContext *ctx, const char *me
                    const json_t *args, const NovaError *error)
 {
     if (notifier->sends_legacy)
-        publish(notifier, ctx, false, method, true,
+        publish(notifier, ctx, notifier->legacy_publisher, method, true,
                 json_pack("{s:o, s:o}", "exception", legacy_exception(error), "args",
                           legacy_arguments(args)));
     if (notifier->sends_versioned)
-        publish(notifier, ctx, true, "compute.exception", true, payload_of_exception(error, method));
+        publish(notifier, ctx, notifier->versioned_publisher, "compute.exception", true, payload_of_exception(error, method));
 }
 
 void
@@ -323,10 +334,10 @@ notifier_libvirt_error(Notifier *notifier, const RequestContext *ctx, const Nova
     const char *ip = notifier->options->default_group.my_ip;
 
     if (notifier->sends_legacy)
-        publish(notifier, ctx, false, "compute.libvirt.error", true,
+        publish(notifier, ctx, notifier->legacy_publisher, "compute.libvirt.error", true,
                 json_pack("{s:s, s:s, s:o}", "ip", ip, "method", "_connect", "reason",
                           legacy_exception(error)));
     if (notifier->sends_versioned)
-        publish(notifier, ctx, true, "libvirt.connect.error", true,
+        publish(notifier, ctx, notifier->versioned_publisher, "libvirt.connect.error", true,
                 payload_of_libvirt_error(error, ip));
 }

@@ -15,6 +15,7 @@ libkilonova_a_SOURCES += \
 	agent/objects/numa_topology.c agent/objects/numa_topology.h \
 	agent/objects/pci_device.c agent/objects/pci_device.h \
 	agent/objects/service.c agent/objects/service.h \
+	agent/objects/share_mapping.c agent/objects/share_mapping.h \
 	agent/objects/states.c agent/objects/states.h \
 	agent/objects/task_log.c agent/objects/task_log.h \
 	agent/objects/versioned_object.c agent/objects/versioned_object.h \

@@ -68,6 +68,10 @@ bool op_quiesce_instance(Operation *op, NovaError **err);
 bool op_unquiesce_instance(Operation *op, NovaError **err);
 bool op_inject_network_info(Operation *op, NovaError **err);
 
+/* shares.c */
+bool op_allow_share(Operation *op, NovaError **err);
+bool op_deny_share(Operation *op, NovaError **err);
+
 /* host.c */
 bool op_get_host_uptime(Operation *op, NovaError **err);
 bool op_host_power_action(Operation *op, NovaError **err);

@@ -7,6 +7,7 @@
 
 #include "agent/base/json.h"
 #include "agent/base/log.h"
+#include "compute/ops/shares.h"
 #include "compute/ops/shelve.h"
 #include "compute/ops/steps.h"
 #include "compute/resource_tracker.h"
@@ -35,7 +36,7 @@ hard_start(Operation *op, NovaError **err)
 {
     g_autoptr(NetworkInfo) network = step_refresh_network(op->host, op->ctx, op->instance, err);
 
-    return network && step_recreate_guest(op->host, op->ctx, op->instance, err);
+    return network && shares_refuse(op, err) && step_recreate_guest(op->host, op->ctx, op->instance, err);
 }
 
 bool

@@ -4,6 +4,7 @@
 #include "compute/ops/ops.h"
 
 #include "agent/base/log.h"
+#include "compute/ops/shares.h"
 #include "compute/ops/steps.h"
 #include "compute/resource_tracker.h"
 
@@ -86,7 +87,10 @@ delete_instance(Operation *op, NovaError **err)
     if (!shut_down(op, network, err))
         return false;
     step_remove_files(op->host, op->instance);
-    if (!release_ports(op, err) || !record_deleted(op, err))
+    if (!release_ports(op, err))
+        return false;
+    shares_deny_all(op);
+    if (!record_deleted(op, err))
         return false;
     forget_everywhere(op);
     if (!conductor_destroy_instance(op->host->conductor, op->ctx, op->instance, err))

@@ -32,6 +32,15 @@ def instance_of(ctxt, request):
     return instance
 
 
+def share_of(ctxt, fields):
+    """The record that the API makes before it asks the compute."""
+    from nova import objects
+
+    mapping = objects.ShareMapping(ctxt, **fields)
+    mapping.create()
+    return mapping
+
+
 def send(api, request):
     from nova.objects import base
 
@@ -39,6 +48,8 @@ def send(api, request):
     kwargs = request["args"]
     if request["server"]:
         kwargs["instance"] = instance_of(ctxt, request)
+    if "share_mapping" in kwargs:
+        kwargs["share_mapping"] = share_of(ctxt, kwargs["share_mapping"])
     result = getattr(api, request["method"])(ctxt, **kwargs)
     return result.obj_to_primitive() if isinstance(result, base.NovaObject) else result
 

@@ -2,6 +2,7 @@
 """What is asked of the host rather than of a server, and of the agent inside of a guest."""
 import os
 import tempfile
+import uuid
 
 from lab import HOST, LabTest, wait
 
@@ -99,3 +100,13 @@ class GuestAgent(LabTest):
         self.assertEqual(self.rpc("inject_network_info", server), {"result": None})
         self.assertEqual([p.id for p in self.cloud.network.ports(device_id=server.id)], [port.id])
         self.assertEqual(self.get(server).updated_at, before)
+
+    def test_share_without_manila(self):
+        """Nobody grants the access, and the server can be deleted all the same."""
+        server = self.create("shared")
+        share = {"uuid": str(uuid.uuid4()), "instance_uuid": server.id, "share_id": str(uuid.uuid4()), "tag": "tag",
+                 "status": "attaching", "export_location": "192.0.2.1:/share", "share_proto": "NFS"}
+        self.assertEqual(self.rpc("allow_share", server, api_action="attach_share", share_mapping=share), {"result": None})
+        wait(30, "failure", lambda: self.actions(server).get("attach_share") == {"compute_allow_share": "Error"})
+        self.assertEqual(self.get(server).status, "ACTIVE")
+        self.delete(server)
