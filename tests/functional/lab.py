@@ -42,6 +42,12 @@ def agent_pid():
     return int(words[-1]) if words and os.path.exists(f"/proc/{words[-1]}") else None
 
 
+def started_at(pid):
+    """When the process was made, in seconds of CLOCK_BOOTTIME."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return int(fields[19]) / os.sysconf("SC_CLK_TCK")
+
+
 def audit():
     """Leftovers on the host and in the services, as text; empty when there are none."""
     result = run(LAB / "audit", HOST, check=False)
