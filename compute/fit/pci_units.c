@@ -337,21 +337,36 @@ find_pool(const PciPools *pools, json_t *properties)
     return NULL;
 }
 
-bool
-pci_pools_add_unit(PciPools *pools, PciUnit *unit, const GPtrArray *specs, NovaError **err)
+/* The pool that the device belongs to, NULL when there is none yet; *ret_properties is NULL when no
+ * spec lets guests have the device. */
+static bool
+find_own_pool(const PciPools *pools, const PciUnit *unit, const GPtrArray *specs,
+              json_t **ret_properties, PciPool **ret_pool, NovaError **err)
 {
     const PciSpec *spec;
-    json_auto_t *properties = NULL;
-    PciPool *pool;
 
+    *ret_properties = NULL;
+    *ret_pool = NULL;
     if (!pci_unit_find_spec(unit, specs, &spec, err))
         return false;
     if (!spec)
         return true;
-    properties = make_properties(unit, spec, err);
-    if (!properties)
+    *ret_properties = make_properties(unit, spec, err);
+    if (*ret_properties)
+        *ret_pool = find_pool(pools, *ret_properties);
+    return *ret_properties != NULL;
+}
+
+bool
+pci_pools_add_unit(PciPools *pools, PciUnit *unit, const GPtrArray *specs, NovaError **err)
+{
+    json_auto_t *properties = NULL;
+    PciPool *pool;
+
+    if (!find_own_pool(pools, unit, specs, &properties, &pool, err))
         return false;
-    pool = find_pool(pools, properties);
+    if (!properties)
+        return true;
     if (!pool) {
         pool = pci_pools_append(pools, json_incref(properties));
         pool->devices = g_ptr_array_new();
@@ -365,18 +380,13 @@ pci_pools_add_unit(PciPools *pools, PciUnit *unit, const GPtrArray *specs, NovaE
 bool
 pci_pools_remove_unit(PciPools *pools, PciUnit *unit, const GPtrArray *specs, NovaError **err)
 {
-    const PciSpec *spec;
     json_auto_t *properties = NULL;
     PciPool *pool;
 
-    if (!pci_unit_find_spec(unit, specs, &spec, err))
+    if (!find_own_pool(pools, unit, specs, &properties, &pool, err))
         return false;
-    if (!spec)
-        return true;
-    properties = make_properties(unit, spec, err);
     if (!properties)
-        return false;
-    pool = find_pool(pools, properties);
+        return true;
     if (!pool)
         return nova_error_set(err, NOVA_ERROR_PCI_DEVICE_POOL_EMPTY,
                               "Attempt to consume PCI device %s from empty pool",
@@ -386,16 +396,34 @@ pci_pools_remove_unit(PciPools *pools, PciUnit *unit, const GPtrArray *specs, No
     return true;
 }
 
+static PciPool *
+pool_of_unit(const PciPools *pools, const PciUnit *unit)
+{
+    for (guint i = 0; i < pools->list->len; i++) {
+        PciPool *pool = pools->list->pdata[i];
+
+        if (pool->devices && g_ptr_array_find(pool->devices, unit, NULL))
+            return pool;
+    }
+    return NULL;
+}
+
+bool
+pci_pools_update_unit(PciPools *pools, PciUnit *unit, const GPtrArray *specs, NovaError **err)
+{
+    PciPool *pool = pool_of_unit(pools, unit);
+
+    if (!pool || !g_strcmp0(json_get_string(pool->properties, "dev_type", NULL), unit->device->dev_type))
+        return true;
+    g_ptr_array_remove(pool->devices, unit);
+    pci_pools_take(pools, pool, 1);
+    return pci_pools_add_unit(pools, unit, specs, err);
+}
+
 bool
 pci_pools_have_unit(const PciPools *pools, const PciUnit *unit)
 {
-    for (guint i = 0; i < pools->list->len; i++) {
-        const PciPool *pool = pools->list->pdata[i];
-
-        if (pool->devices && g_ptr_array_find(pool->devices, unit, NULL))
-            return true;
-    }
-    return false;
+    return pool_of_unit(pools, unit) != NULL;
 }
 
 /* ---- taking devices ---- */

@@ -44,6 +44,9 @@ bool pci_pools_add_unit(PciPools *pools, PciUnit *unit, const GPtrArray *specs, 
 /* PciDevicePoolEmpty when its pool is not there. */
 bool pci_pools_remove_unit(PciPools *pools, PciUnit *unit, const GPtrArray *specs, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
+/* A free device that has become one of another type changes its pool. */
+bool pci_pools_update_unit(PciPools *pools, PciUnit *unit, const GPtrArray *specs, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
 bool pci_pools_have_unit(const PciPools *pools, const PciUnit *unit);
 
 /* Takes devices for the requests: *ret_taken holds borrowed PciUnit, in order, with the request's id.
