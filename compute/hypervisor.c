@@ -483,6 +483,36 @@ hypervisor_fetch_domain_capabilities(Hypervisor *hypervisor, const char *emulato
     return xml;
 }
 
+GPtrArray *
+hypervisor_fetch_node_devices(Hypervisor *hypervisor, NovaError **err)
+{
+    g_autoptr(virConnect) connection = hypervisor_ref_connection(hypervisor, err);
+    GPtrArray *texts;
+    virNodeDevicePtr *devices;
+    int n;
+
+    if (!connection)
+        return NULL;
+    n = virConnectListAllNodeDevices(connection, &devices,
+                                     VIR_CONNECT_LIST_NODE_DEVICES_CAP_PCI_DEV |
+                                         VIR_CONNECT_LIST_NODE_DEVICES_CAP_NET |
+                                         VIR_CONNECT_LIST_NODE_DEVICES_CAP_VDPA);
+    if (n < 0) {
+        libvirt_error_set(err, "listing the host's devices");
+        return NULL;
+    }
+    texts = g_ptr_array_new_with_free_func(free);
+    for (int i = 0; i < n; i++) {
+        char *xml = virNodeDeviceGetXMLDesc(devices[i], 0);
+
+        if (xml)
+            g_ptr_array_add(texts, xml);
+        virNodeDeviceFree(devices[i]);
+    }
+    free(devices);
+    return texts;
+}
+
 char *
 hypervisor_fetch_baseline_cpu(Hypervisor *hypervisor, const char *cpu_xml, NovaError **err)
 {

@@ -69,6 +69,10 @@ bool hypervisor_fetch_memory(Hypervisor *hypervisor, uint64_t *ret_total_kib, No
 /* Host CPUs that are online, as bits by number; *ret_total is how many exist. */
 GArray *hypervisor_fetch_online_cpus(Hypervisor *hypervisor, NovaError **err); /* of int */
 
+/* XML of every PCI, network and vDPA device of the host: a bulk call, then one for each. A device that
+ * goes away meanwhile is left out. Owning array of char *. */
+GPtrArray *hypervisor_fetch_node_devices(Hypervisor *hypervisor, NovaError **err);
+
 typedef struct DomainSummary {
     char uuid[37];
     char *name;

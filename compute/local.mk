@@ -91,6 +91,7 @@ libkilonova_a_SOURCES += \
 	compute/guest_stats.c compute/guest_stats.h \
 	compute/diagnostics.c compute/diagnostics.h \
 	compute/ops/pause.c compute/ops/suspend.c compute/ops/soft_delete.c compute/ops/diagnostics.c \
+	compute/host_pci.c compute/host_pci.h \
 	compute/hypervisor.c compute/hypervisor.h compute/libvirt_auto.h \
 	compute/init_host.c compute/init_host.h \
 	compute/instance_events.c compute/instance_events.h \
@@ -99,6 +100,7 @@ libkilonova_a_SOURCES += \
 	compute/node_id.c compute/node_id.h \
 	compute/move_claim.c compute/move_claim.h \
 	compute/own_requests.c compute/own_requests.h \
+	compute/pci_sysfs.c compute/pci_sysfs.h \
 	compute/power_sync.c compute/power_sync.h \
 	compute/stop_delay.c compute/stop_delay.h \
 	compute/operation.c compute/operation.h \
@@ -114,6 +116,8 @@ unit_tests += tests/unit/test_node_id tests/unit/test_drift tests/unit/test_buil
 unit_tests += tests/unit/test_init_host tests/unit/test_instance_events tests/unit/test_move_claim
 unit_tests += tests/unit/test_numa_claim tests/unit/test_numa_cases
 unit_tests += tests/unit/test_power_sync
+unit_tests += tests/unit/test_host_pci
+EXTRA_DIST += tests/differential/host_pci_oracle.py
 
 # Making guests anew.
 libkilonova_a_SOURCES += compute/ops/spawn.c compute/ops/spawn.h compute/ops/rebuild.c \
