@@ -100,7 +100,9 @@ libkilonova_a_SOURCES += \
 	compute/node_id.c compute/node_id.h \
 	compute/move_claim.c compute/move_claim.h \
 	compute/own_requests.c compute/own_requests.h \
+	compute/pci_states.c compute/pci_states.h \
 	compute/pci_sysfs.c compute/pci_sysfs.h \
+	compute/pci_tracker.c compute/pci_tracker.h \
 	compute/power_sync.c compute/power_sync.h \
 	compute/stop_delay.c compute/stop_delay.h \
 	compute/operation.c compute/operation.h \
@@ -116,7 +118,7 @@ unit_tests += tests/unit/test_node_id tests/unit/test_drift tests/unit/test_buil
 unit_tests += tests/unit/test_init_host tests/unit/test_instance_events tests/unit/test_move_claim
 unit_tests += tests/unit/test_numa_claim tests/unit/test_numa_cases
 unit_tests += tests/unit/test_power_sync
-unit_tests += tests/unit/test_host_pci
+unit_tests += tests/unit/test_host_pci tests/unit/test_pci_tracker
 EXTRA_DIST += tests/differential/host_pci_oracle.py
 
 # Making guests anew.
@@ -139,6 +141,7 @@ fake_rpc = tests/fakes/fake_rpc.c tests/fakes/fake_rpc.h
 unit_tests += tests/unit/test_tasks tests/unit/test_group_policy
 tests_unit_test_tasks_SOURCES = tests/unit/test_tasks.c $(fake_rpc)
 tests_unit_test_group_policy_SOURCES = tests/unit/test_group_policy.c $(fake_rpc)
+tests_unit_test_pci_tracker_SOURCES = tests/unit/test_pci_tracker.c $(fake_rpc)
 
 # Consoles, what the guest agent does, what is asked of the host.
 libkilonova_a_SOURCES += \

@@ -90,7 +90,7 @@ versions_of(Conductor *conductor, const char *object)
     json_t *versions = json_object();
 
     if (g_str_has_prefix(object, "Instance") || g_str_has_prefix(object, "BlockDevice") ||
-        g_str_has_prefix(object, "Migration"))
+        g_str_has_prefix(object, "Migration") || g_str_has_prefix(object, "PciDevice"))
         add_versions(conductor, versions, instance_versions);
     else
         add_versions(conductor, versions, node_versions);
