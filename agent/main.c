@@ -15,6 +15,8 @@
 #include "agent/agent.h"
 #include "agent/base/fail_point.h"
 #include "agent/base/log.h"
+#include "agent/base/nova_error.h"
+#include "compute/resource_tracker.h"
 #include "conf/options_load.h"
 
 /* What runs gets this long to end after TERM; the rest is for the next process. */
@@ -338,6 +340,7 @@ run(const CommandLine *line)
 {
     g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
     g_autofree char *error = NULL;
+    g_autoptr(NovaError) wrong = NULL;
     Daemon daemon = {.line = line};
     int status = EXIT_FAILURE;
 
@@ -345,7 +348,9 @@ run(const CommandLine *line)
         fprintf(stderr, "kilonovad: %s\n", error);
         return EXIT_FAILURE;
     }
-    if (line->mode == MODE_CHECK) {
+    if (!resource_tracker_check_options(daemon.options, &wrong)) {
+        fprintf(stderr, "kilonovad: %s\n", nova_error_message(wrong));
+    } else if (line->mode == MODE_CHECK) {
         for (guint i = 0; i < warnings->len; i++)
             fprintf(stderr, "kilonovad: warning: %s\n", (const char *)warnings->pdata[i]);
         puts("The configuration is valid.");

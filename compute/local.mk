@@ -100,6 +100,9 @@ libkilonova_a_SOURCES += \
 	compute/node_id.c compute/node_id.h \
 	compute/move_claim.c compute/move_claim.h \
 	compute/own_requests.c compute/own_requests.h \
+	compute/pci_alias.c compute/pci_alias.h \
+	compute/pci_profile.c compute/pci_profile.h \
+	compute/pci_providers.c compute/pci_providers.h \
 	compute/pci_states.c compute/pci_states.h \
 	compute/pci_sysfs.c compute/pci_sysfs.h \
 	compute/pci_tracker.c compute/pci_tracker.h \
@@ -109,7 +112,7 @@ libkilonova_a_SOURCES += \
 	compute/drift.c compute/drift.h compute/verify.c compute/verify.h \
 	compute/recovery.c compute/recovery.h \
 	compute/resource_tracker.c compute/resource_tracker.h compute/resource_tracker_private.h \
-	compute/traits.c compute/traits.h \
+	compute/tracker_pci.c compute/traits.c compute/traits.h \
 	compute/ops/build.c compute/ops/build_resume.c compute/ops/build_resume.h \
 	compute/ops/build_undo.c compute/ops/build_undo.h compute/ops/console.c compute/ops/events.c \
 	compute/ops/group_policy.c compute/ops/group_policy.h \
@@ -118,7 +121,7 @@ unit_tests += tests/unit/test_node_id tests/unit/test_drift tests/unit/test_buil
 unit_tests += tests/unit/test_init_host tests/unit/test_instance_events tests/unit/test_move_claim
 unit_tests += tests/unit/test_numa_claim tests/unit/test_numa_cases
 unit_tests += tests/unit/test_power_sync
-unit_tests += tests/unit/test_host_pci tests/unit/test_pci_tracker
+unit_tests += tests/unit/test_host_pci tests/unit/test_pci_requests tests/unit/test_pci_tracker
 EXTRA_DIST += tests/differential/host_pci_oracle.py
 
 # Making guests anew.

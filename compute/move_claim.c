@@ -4,10 +4,12 @@
 
 #include <string.h>
 
+#include "agent/base/json.h"
 #include "agent/base/log.h"
 #include "agent/control/conductor_moves.h"
 #include "agent/objects/migration_context.h"
 #include "compute/numa_claim.h"
+#include "compute/pci_alias.h"
 #include "compute/resource_tracker_private.h"
 
 char *
@@ -196,9 +198,14 @@ move_claims_count(ResourceTracker *tracker, const RequestContext *ctx, const GPt
     if (!migrations)
         return false;
     g_hash_table_remove_all(tracker->moves);
+    g_hash_table_remove_all(tracker->migrating);
     g_ptr_array_sort(migrations, compare_times);
-    for (guint i = 0; i < migrations->len; i++)
-        count_migration(tracker, ctx, migrations->pdata[i], instances);
+    for (guint i = 0; i < migrations->len; i++) {
+        Migration *migration = migrations->pdata[i];
+
+        g_hash_table_add(tracker->migrating, g_strdup(migration->instance_uuid));
+        count_migration(tracker, ctx, migration, instances);
+    }
     return true;
 }
 
@@ -222,26 +229,42 @@ static const char *const resource_attributes[] = {
     "pci_devices",  "resources",   "migration_context", NULL,
 };
 
-static bool
-refuse_devices(const Instance *instance, NovaError **err)
+/* The new flavor's devices, and those of the ports, which stay. */
+static InstancePCIRequests *
+requests_after(const ResourceTracker *tracker, const Instance *instance, const MoveTarget *target,
+               NovaError **err)
 {
-    return !instance->pci_requests || !instance->pci_requests->requests ||
-           instance->pci_requests->requests->len == 0 ||
-           nova_error_set(err, NOVA_ERROR_COMPUTE_RESOURCES_UNAVAILABLE,
-                          "Insufficient compute resources: this release of the agent moves no guest "
-                          "with PCI devices.");
+    const GPtrArray *now = instance->pci_requests ? instance->pci_requests->requests : NULL;
+    g_autoptr(InstancePCIRequests) after =
+        pci_alias_requests(tracker->options, target->flavor, instance->uuid, err);
+
+    for (guint i = 0; after && now && i < now->len; i++) {
+        const InstancePCIRequest *request = now->pdata[i];
+        json_auto_t *primitive = request->alias_name ? NULL : object_to_json(request);
+        InstancePCIRequest *copy = primitive ? instance_pci_request_from_json(primitive, err) : NULL;
+
+        if (primitive && !copy)
+            return NULL;
+        if (copy)
+            g_ptr_array_add(after->requests, copy);
+    }
+    return g_steal_pointer(&after);
 }
 
 /* Beside all that is here, the server as it is included. */
 static bool
 place(const ResourceTracker *tracker, const Instance *instance, const MoveTarget *target,
-      InstanceNUMATopology **ret_topology, NovaError **err)
+      const GPtrArray *requests, InstanceNUMATopology **ret_topology, NovaError **err)
 {
     const GuestRequest request = {target->flavor, target->image};
-    g_autoptr(HostNuma) host = tracker_host_numa(tracker);
+    g_autoptr(HostNuma) numa = tracker_host_numa(tracker);
+    const ClaimHost host = {.numa = numa,
+                            .pci_pools = tracker->pci->pools,
+                            .pci_requests = requests,
+                            .limits = target->limits};
 
-    return numa_claim_place_request(tracker->options, host, &request, target->limits, instance->uuid,
-                                    ret_topology, err);
+    return numa_claim_place_request(tracker->options, &host, &request, instance->uuid, ret_topology,
+                                    err);
 }
 
 static bool
@@ -258,21 +281,40 @@ claim_migration(ResourceTracker *tracker, const RequestContext *ctx, Migration *
     return conductor_migration_save(tracker->conductor, ctx, migration, err);
 }
 
+/* As they are claimed: that they are allocated then, only their records say. */
+static json_t *
+devices_to_json(const GPtrArray *claimed)
+{
+    json_t *devices = json_array();
+
+    for (guint i = 0; i < claimed->len; i++)
+        json_array_append_new(devices, object_to_json(((PciUnit *)claimed->pdata[i])->device));
+    return devices;
+}
+
 static bool
 claim_locked(ResourceTracker *tracker, const RequestContext *ctx, Instance *instance,
              Migration *migration, const MoveTarget *target, NovaError **err)
 {
     g_autoptr(InstanceNUMATopology) topology = NULL;
-    MoveResources after = {.pci_requests = instance->pci_requests, .resources = instance->resources};
+    g_autoptr(InstancePCIRequests) asked = requests_after(tracker, instance, target, err);
+    g_autoptr(GPtrArray) requests = asked ? tracker_pci_requests(asked, err) : NULL;
+    g_autoptr(GPtrArray) claimed = NULL;
+    json_auto_t *devices = NULL;
 
-    if (!tracker_check_node(tracker, err) || !refuse_devices(instance, err) ||
-        !place(tracker, instance, target, &topology, err) ||
-        !claim_migration(tracker, ctx, migration, err))
+    if (!requests || !tracker_check_node(tracker, err) ||
+        !place(tracker, instance, target, requests, &topology, err) ||
+        !claim_migration(tracker, ctx, migration, err) ||
+        !tracker_claim_pci(tracker, requests, topology, instance->uuid, &claimed, err))
         return false;
-    after.numa_topology = topology;
-    migration_context_set(instance, migration->id, &after);
-    if (!conductor_save_instance(tracker->conductor, ctx, instance, EXPECT_ANY, err))
+    devices = devices_to_json(claimed);
+    migration_context_set(instance, migration->id,
+                          &(MoveResources){topology, devices, asked, instance->resources});
+    if (!conductor_save_instance(tracker->conductor, ctx, instance, EXPECT_ANY, err)) {
+        pci_tracker_unclaim(tracker->pci, claimed);
         return false;
+    }
+    tracker_allocate_pci(tracker, instance);
     hold(tracker, instance, migration, target->flavor, MOVE_NEW);
     tracker_save_usage(tracker, ctx);
     return true;
@@ -295,6 +337,22 @@ move_claim_resize(ResourceTracker *tracker, const RequestContext *ctx, Instance 
 
 /* ---- a move ends ---- */
 
+/* The devices of one side of the move are free; those of the other node are none of ours. */
+static void
+drop_devices(ResourceTracker *tracker, const Instance *instance, MoveSide side)
+{
+    const json_t *devices = json_path(migration_context_get(instance, side, "pci_devices"),
+                                      "nova_object.data", "objects", NULL);
+    size_t i;
+    json_t *device;
+
+    json_array_foreach (devices, i, device)
+        if (tracker->pci)
+            pci_tracker_release_device(
+                tracker->pci, json_get_int(json_get_object(device, "nova_object.data"), "id", -1),
+                instance->uuid);
+}
+
 static void
 drop_context(ResourceTracker *tracker, const RequestContext *ctx, Instance *instance)
 {
@@ -310,6 +368,7 @@ move_claim_abort(ResourceTracker *tracker, const RequestContext *ctx, Instance *
     g_autoptr(RequestContext) admin = request_context_elevated(ctx, NULL);
 
     pthread_mutex_lock(&tracker->lock);
+    drop_devices(tracker, instance, MOVE_NEW);
     g_hash_table_remove(tracker->moves, instance->uuid);
     tracker_save_usage(tracker, admin);
     pthread_mutex_unlock(&tracker->lock);
@@ -343,6 +402,7 @@ confirm_locked(ResourceTracker *tracker, const RequestContext *ctx, Instance *in
     OBJECT_SET_STRING(migration, status, "confirmed");
     if (!conductor_migration_save(tracker->conductor, ctx, migration, err))
         return false;
+    drop_devices(tracker, instance, MOVE_OLD);
     g_hash_table_remove(tracker->moves, instance->uuid);
     if (is_target(tracker, migration))
         count_server(tracker, instance, instance->flavor);
@@ -372,6 +432,7 @@ revert_locked(ResourceTracker *tracker, const RequestContext *ctx, Instance *ins
     OBJECT_SET_STRING(migration, status, "reverted");
     if (!conductor_migration_save(tracker->conductor, ctx, migration, err))
         return false;
+    drop_devices(tracker, instance, MOVE_NEW);
     if (!migration_context_apply(instance, MOVE_OLD, err))
         return false;
     g_hash_table_remove(tracker->moves, instance->uuid);

@@ -16,8 +16,8 @@ typedef struct MoveTarget {
 } MoveTarget;
 
 /* resize_claim(): the migration gets this host as its target and is pre-migrating, the instance a
- * migration context with its new place among the NUMA cells; both are saved, the new flavor is
- * counted. Unset resources of the instance are read. ComputeResourcesUnavailable, or what flavor
+ * migration context with its new place among the NUMA cells and its new PCI devices; both are saved,
+ * the new flavor is counted. Unset resources of the instance are read. ComputeResourcesUnavailable, or what flavor
  * and image contradict each other with. */
 bool move_claim_resize(ResourceTracker *tracker, const RequestContext *ctx, Instance *instance,
                        Migration *migration, const MoveTarget *target, NovaError **err)

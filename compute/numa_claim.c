@@ -48,70 +48,102 @@ make_topology(const InstanceNuma *placed, const char *instance_uuid, NovaError *
 }
 
 static bool
-fit(const Options *options, const HostNuma *host, const InstanceNuma *wanted,
-    const FitLimits *limits, InstanceNuma **ret_placed, NovaError **err)
+fit(const Options *options, const ClaimHost *host, const InstanceNuma *wanted,
+    InstanceNuma **ret_placed, NovaError **err)
 {
-    const FitRequest request = {
-        .host = host,
+    g_autoptr(FitLimits) limits = NULL;
+    FitRequest request = {
+        .host = host->numa,
         .instance = wanted,
-        .limits = limits,
+        .pci_requests = host->pci_requests,
+        .pci_pools = host->pci_pools,
         .pack = options->compute.packing_host_numa_cells_allocation_strategy,
     };
 
-    if (!fit_instance_to_host(&request, ret_placed, err))
+    if (!read_limits(host->limits, &limits, err))
         return false;
-    return *ret_placed ||
-           nova_error_set(err, NOVA_ERROR_COMPUTE_RESOURCES_UNAVAILABLE,
-                          "Insufficient compute resources: Requested instance NUMA topology cannot "
-                          "fit the given host NUMA topology.");
+    request.limits = limits;
+    return fit_instance_to_host(&request, ret_placed, err);
+}
+
+static bool
+wants_devices(const ClaimHost *host)
+{
+    return host->pci_requests && host->pci_requests->len > 0;
+}
+
+/* Wherever they are: which are near enough the fit has seen to. */
+static bool
+has_devices(const ClaimHost *host, bool *ret_has, NovaError **err)
+{
+    *ret_has = true;
+    return !wants_devices(host) || pci_requests_support(host->pci_requests, host->pci_pools, NULL, NULL,
+                                                        ret_has, err);
+}
+
+static bool
+refuse(const ClaimHost *host, bool has_place, bool has_all_devices, NovaError **err)
+{
+    const char *place = has_place              ? ""
+                        : wants_devices(host) ? "Requested instance NUMA topology together with "
+                                                "requested PCI devices cannot fit the given host NUMA "
+                                                "topology"
+                                              : "Requested instance NUMA topology cannot fit the given "
+                                                "host NUMA topology";
+
+    return nova_error_set(err, NOVA_ERROR_COMPUTE_RESOURCES_UNAVAILABLE,
+                          "Insufficient compute resources: %s%s%s.", place,
+                          has_place || has_all_devices ? "" : "; ",
+                          has_all_devices ? "" : "Claim pci failed");
 }
 
 /* Without cells there is nothing to refuse by, the scheduler has done so: *ret_topology is NULL. */
 static bool
-place(const Options *options, const HostNuma *host, const InstanceNuma *wanted, const json_t *limits,
+place(const Options *options, const ClaimHost *host, const InstanceNuma *wanted,
       const char *instance_uuid, InstanceNUMATopology **ret_topology, NovaError **err)
 {
     g_autoptr(InstanceNuma) placed = NULL;
-    g_autoptr(FitLimits) fit_limits = NULL;
+    bool is_bound = host->numa && wanted, has_all_devices;
 
     *ret_topology = NULL;
-    if (!host)
-        return true;
-    if (!read_limits(limits, &fit_limits, err) ||
-        !fit(options, host, wanted, fit_limits, &placed, err))
+    if ((is_bound && !fit(options, host, wanted, &placed, err)) ||
+        !has_devices(host, &has_all_devices, err))
         return false;
-    *ret_topology = make_topology(placed, instance_uuid, err);
-    return *ret_topology != NULL;
+    if ((is_bound && !placed) || !has_all_devices)
+        return refuse(host, !is_bound || placed, has_all_devices, err);
+    if (placed)
+        *ret_topology = make_topology(placed, instance_uuid, err);
+    return !placed || *ret_topology;
 }
 
 bool
-numa_claim_place(const Options *options, const HostNuma *host, Instance *instance,
-                 const json_t *limits, NovaError **err)
+numa_claim_place(const Options *options, const ClaimHost *host, Instance *instance, NovaError **err)
 {
-    g_autoptr(InstanceNuma) wanted = NULL;
+    NovaError *error = NULL;
+    g_autoptr(InstanceNuma) wanted = numa_claim_topology(instance, &error);
     InstanceNUMATopology *topology;
 
-    if (!instance->numa_topology)
-        return true;
-    wanted = numa_claim_topology(instance, err);
-    if (!wanted || !place(options, host, wanted, limits, instance->uuid, &topology, err))
+    if (error)
+        return nova_error_propagate(err, error);
+    if (!place(options, host, wanted, instance->uuid, &topology, err))
         return false;
-    instance_numa_topology_free(instance->numa_topology);
-    OBJECT_SET(instance, numa_topology, topology);
+    if (wanted) {
+        instance_numa_topology_free(instance->numa_topology);
+        OBJECT_SET(instance, numa_topology, topology);
+    }
     return true;
 }
 
 bool
-numa_claim_place_request(const Options *options, const HostNuma *host, const GuestRequest *request,
-                         const json_t *limits, const char *instance_uuid,
-                         InstanceNUMATopology **ret_topology, NovaError **err)
+numa_claim_place_request(const Options *options, const ClaimHost *host, const GuestRequest *request,
+                         const char *instance_uuid, InstanceNUMATopology **ret_topology,
+                         NovaError **err)
 {
     g_autoptr(InstanceNuma) wanted = NULL;
 
     *ret_topology = NULL;
-    if (!constraints_make(request, &wanted, err))
-        return false;
-    return !wanted || place(options, host, wanted, limits, instance_uuid, ret_topology, err);
+    return constraints_make(request, &wanted, err) &&
+           place(options, host, wanted, instance_uuid, ret_topology, err);
 }
 
 void

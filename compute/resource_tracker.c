@@ -38,6 +38,7 @@ resource_tracker_new(const Options *options, Conductor *conductor, Placement *pl
     tracker->hypervisor = hypervisor;
     tracker->usages = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, usage_free);
     tracker->moves = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, usage_free);
+    tracker->migrating = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     pthread_mutex_init(&tracker->lock, NULL);
     return tracker;
 }
@@ -49,7 +50,9 @@ resource_tracker_free(ResourceTracker *tracker)
         return;
     g_hash_table_unref(tracker->usages);
     g_hash_table_unref(tracker->moves);
+    g_hash_table_unref(tracker->migrating);
     compute_node_free(tracker->node);
+    pci_tracker_free(tracker->pci);
     node_facts_free(tracker->facts);
     pthread_mutex_destroy(&tracker->lock);
     g_free(tracker->node_uuid);
@@ -133,10 +136,12 @@ tracker_usage_of(const Instance *instance, const Flavor *flavor, InstanceNuma *n
 static void
 count(ResourceTracker *tracker, const Instance *instance)
 {
-    if (counts(instance))
+    if (counts(instance)) {
         g_hash_table_replace(tracker->usages, g_strdup(instance->uuid), tracker_usage_of(instance, instance->flavor, tracker_numa_of(instance)));
-    else
+    } else {
         g_hash_table_remove(tracker->usages, instance->uuid);
+        tracker_release_pci(tracker, instance->uuid);
+    }
 }
 
 static void
@@ -309,6 +314,7 @@ fill_usage(ResourceTracker *tracker)
     OBJECT_SET_INT(node, running_vms, totals.instances);
     OBJECT_SET_INT(node, current_workload, totals.workload);
     fill_numa_usage(tracker);
+    tracker_fill_pci_pools(tracker);
     stats = make_stats(tracker, counters, &totals);
     if (node->stats)
         g_hash_table_unref(node->stats);
@@ -593,13 +599,14 @@ tell_placement(ResourceTracker *tracker, const RequestContext *ctx, const DiskSp
                           update_provider, &view, err);
 }
 
-/* With the lock held: the record, when anything in it has changed. */
+/* With the lock held: the record and those of PCI devices, when anything in them has changed. */
 static bool
 save_node(ResourceTracker *tracker, const RequestContext *ctx, NovaError **err)
 {
-    if (!object_has_changes(tracker->node))
-        return true;
-    return conductor_compute_node_save(tracker->conductor, ctx, tracker->node, err);
+    if (object_has_changes(tracker->node) &&
+        !conductor_compute_node_save(tracker->conductor, ctx, tracker->node, err))
+        return false;
+    return !tracker->pci || pci_tracker_save(tracker->pci, tracker->conductor, ctx, err);
 }
 
 /* ---- allocations that nobody owns any more ---- */
@@ -666,8 +673,10 @@ update_locked(ResourceTracker *tracker, const RequestContext *ctx, NovaError **e
     DiskSpace disk;
 
     if (!node_facts_fetch_disk(tracker->options, &disk, err) ||
-        !count_instances(tracker, ctx, err) || !ensure_node(tracker, ctx, &disk, err))
+        !count_instances(tracker, ctx, err) || !ensure_node(tracker, ctx, &disk, err) ||
+        !tracker_start_pci(tracker, ctx, err))
         return false;
+    tracker_release_unknown_pci(tracker);
     fill_ratios(tracker, false);
     if (tracker->node->service_id.is_null || tracker->node->service_id.value != tracker->service_id)
         OBJECT_SET_INT(tracker->node, service_id, tracker->service_id);
@@ -703,24 +712,37 @@ tracker_save_usage(ResourceTracker *tracker, const RequestContext *ctx)
         LOG_WARNING("Saving the compute node failed: %s", nova_error_details(error));
 }
 
-static bool
-check_supported(const Instance *instance, NovaError **err)
-{
-    if (!instance->pci_requests || !instance->pci_requests->requests ||
-        instance->pci_requests->requests->len == 0)
-        return true;
-    return nova_error_set(err, NOVA_ERROR_COMPUTE_RESOURCES_UNAVAILABLE,
-                          "Insufficient compute resources: this release of the agent places no "
-                          "guest with PCI devices.");
-}
-
 bool
 tracker_check_node(const ResourceTracker *tracker, NovaError **err)
 {
-    return tracker->node ||
+    return (tracker->node && tracker->pci) ||
            nova_error_set(err, NOVA_ERROR_COMPUTE_RESOURCES_UNAVAILABLE,
                           "Insufficient compute resources: Attempt to claim resources for "
                           "instance, but compute node is not available.");
+}
+
+/* What a guest without both says nothing about is not read for it. */
+static bool
+load_devices(ResourceTracker *tracker, const RequestContext *ctx, Instance *instance, NovaError **err)
+{
+    static const char *const requests[] = {"pci_requests", NULL}, *const devices[] = {"pci_devices", NULL};
+
+    if (!conductor_instance_load(tracker->conductor, ctx, instance, requests, err))
+        return false;
+    return !instance->pci_requests || !instance->pci_requests->requests ||
+           instance->pci_requests->requests->len == 0 ||
+           conductor_instance_load(tracker->conductor, ctx, instance, devices, err);
+}
+
+static bool
+place(ResourceTracker *tracker, Instance *instance, const GPtrArray *requests, const json_t *limits,
+      NovaError **err)
+{
+    g_autoptr(HostNuma) numa = instance->numa_topology ? tracker_host_numa(tracker) : NULL;
+    const ClaimHost host = {
+        .numa = numa, .pci_pools = tracker->pci->pools, .pci_requests = requests, .limits = limits};
+
+    return numa_claim_place(tracker->options, &host, instance, err);
 }
 
 static bool
@@ -728,18 +750,20 @@ claim_locked(ResourceTracker *tracker, const RequestContext *ctx, Instance *inst
              const json_t *limits, NovaError **err)
 {
     const char *host = tracker->options->default_group.host;
-    g_autoptr(HostNuma) numa = instance->numa_topology ? tracker_host_numa(tracker) : NULL;
+    g_autoptr(GPtrArray) requests = tracker_pci_requests(instance->pci_requests, err);
 
-    if (!tracker_check_node(tracker, err) || !check_supported(instance, err) ||
-        !numa_claim_place(tracker->options, numa, instance, limits, err))
+    if (!requests || !tracker_check_node(tracker, err) ||
+        !place(tracker, instance, requests, limits, err))
         return false;
     OBJECT_SET_STRING(instance, host, host);
     OBJECT_SET_STRING(instance, launched_on, host);
     OBJECT_SET_STRING(instance, node, tracker->facts->hostname);
     OBJECT_SET_INT(instance, compute_id, tracker->node->id);
-    if (!conductor_save_instance(tracker->conductor, ctx, instance, EXPECT_ANY, err))
+    if (!conductor_save_instance(tracker->conductor, ctx, instance, EXPECT_ANY, err) ||
+        !tracker_claim_pci(tracker, requests, instance->numa_topology, instance->uuid, NULL, err))
         return false;
     count(tracker, instance);
+    tracker_allocate_pci(tracker, instance);
     tracker_save_usage(tracker, ctx);
     return true;
 }
@@ -751,6 +775,8 @@ resource_tracker_claim(ResourceTracker *tracker, const RequestContext *ctx, Inst
     g_autoptr(RequestContext) admin = request_context_elevated(ctx, NULL);
     bool ok;
 
+    if (!load_devices(tracker, admin, instance, err))
+        return false;
     pthread_mutex_lock(&tracker->lock);
     ok = claim_locked(tracker, admin, instance, limits, err);
     pthread_mutex_unlock(&tracker->lock);
@@ -764,6 +790,9 @@ resource_tracker_drop_claim(ResourceTracker *tracker, const RequestContext *ctx,
 
     pthread_mutex_lock(&tracker->lock);
     numa_claim_clear(instance);
+    tracker_release_pci(tracker, instance->uuid);
+    if (instance->pci_devices)
+        g_ptr_array_set_size(instance->pci_devices, 0);
     if (g_hash_table_remove(tracker->usages, instance->uuid))
         tracker_save_usage(tracker, admin);
     pthread_mutex_unlock(&tracker->lock);

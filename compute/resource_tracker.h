@@ -13,6 +13,7 @@
 #include "agent/control/conductor.h"
 #include "agent/control/placement.h"
 #include "agent/objects/instance.h"
+#include "agent/objects/migration_context.h"
 #include "compute/hypervisor.h"
 #include "compute/node_facts.h"
 #include "conf/options.h"
@@ -24,6 +25,9 @@ ResourceTracker *resource_tracker_new(const Options *options, Conductor *conduct
                                       Placement *placement, Hypervisor *hypervisor);
 void resource_tracker_free(ResourceTracker *tracker);
 
+/* [pci] as far as it can be wrong by itself: PciConfigInvalidSpec, PciInvalidAlias and their like. */
+bool resource_tracker_check_options(const Options *options, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+
 /* Who the node is, before the first update. Takes ownership of 'facts'; copies the rest. */
 void resource_tracker_identify(ResourceTracker *tracker, const char *node_uuid, int64_t service_id,
                                NodeFacts *facts);
@@ -34,12 +38,20 @@ bool resource_tracker_update(ResourceTracker *tracker, const RequestContext *ctx
     G_GNUC_WARN_UNUSED_RESULT;
 
 /* instance_claim(): places its NUMA cells within the scheduler's 'limits' (a dict or an object; may be
- * NULL), counts the instance, puts host and node into it and saves it. ComputeResourcesUnavailable. */
+ * NULL), allocates its PCI devices, counts the instance, puts host and node into it and saves it.
+ * ComputeResourcesUnavailable. */
 bool resource_tracker_claim(ResourceTracker *tracker, const RequestContext *ctx, Instance *instance,
                             const json_t *limits, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 /* The reverse, without saving the instance. */
 void resource_tracker_drop_claim(ResourceTracker *tracker, const RequestContext *ctx,
                                  Instance *instance);
+
+/* For Neutron: pci_profiles_of_instance(), pci_profiles_of_move() with this node's device_spec. New
+ * references. */
+json_t *resource_tracker_pci_profiles(ResourceTracker *tracker, const Instance *instance,
+                                      NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+json_t *resource_tracker_moved_pci_profiles(ResourceTracker *tracker, const Instance *instance,
+                                            MoveSide to, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
 /* update_usage(): counts the instance by its present state; one that is deleted is not counted. */
 void resource_tracker_note(ResourceTracker *tracker, const RequestContext *ctx,

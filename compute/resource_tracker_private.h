@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* For the files that are the resource tracker: resource_tracker.c, move_claim.c. */
+/* For the files that are the resource tracker: resource_tracker.c, move_claim.c, tracker_pci.c. */
 
 #include <pthread.h>
 
 #include "compute/fit/host_numa.h"
 #include "compute/fit/instance_numa.h"
+#include "compute/pci_tracker.h"
 #include "compute/resource_tracker.h"
 
 /* What one instance counts for, or the other end of its move. */
@@ -33,6 +34,9 @@ struct ResourceTracker {
     ComputeNode *node;      /* NULL: not created or read yet */
     GHashTable *usages;     /* instance uuid → Usage */
     GHashTable *moves;      /* instance uuid → Usage: what a move under way holds besides */
+    PciTracker *pci;        /* NULL: not read yet */
+    PciSysfs sysfs;
+    GHashTable *migrating;  /* set of instance uuids: all moves that are not over, or failed */
     int64_t failed_builds;
 };
 
@@ -55,3 +59,21 @@ bool move_claims_count(ResourceTracker *tracker, const RequestContext *ctx,
                        const GPtrArray *instances, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 /* Is the consumer of an allocation a move that is counted? */
 bool move_claims_have(const ResourceTracker *tracker, const char *migration_uuid);
+
+/* tracker_pci.c: reads the devices of the database and of the host, once. */
+bool tracker_start_pci(ResourceTracker *tracker, const RequestContext *ctx, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+/* The pools into the node's record. */
+void tracker_fill_pci_pools(ResourceTracker *tracker);
+/* Of PciRequest; empty for none (NULL). Owning array. */
+GPtrArray *tracker_pci_requests(const InstancePCIRequests *requests, NovaError **err);
+/* Takes devices for a guest that is placed so ('topology' NULL: anywhere); *ret_claimed (may be NULL)
+ * is pci_tracker_claim()'s. */
+bool tracker_claim_pci(ResourceTracker *tracker, const GPtrArray *requests,
+                       const InstanceNUMATopology *topology, const char *instance_uuid,
+                       GPtrArray **ret_claimed, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+/* What is claimed for the instance is its own now. */
+void tracker_allocate_pci(ResourceTracker *tracker, Instance *instance);
+void tracker_release_pci(ResourceTracker *tracker, const char *instance_uuid);
+/* Devices of guests that are not counted here any more are free. */
+void tracker_release_unknown_pci(ResourceTracker *tracker);

@@ -69,12 +69,19 @@ NetworkInfo *neutron_fetch_instance_nw_info(Neutron *neutron, const RequestConte
                                             Instance *instance, const NeutronRefresh *how,
                                             NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
-/* setup_instance_network_on_host(): binds the instance's ports to 'host' where they are not, or
- * where the binding failed. 'live_migration': the conductor has already bound them. */
+typedef struct NeutronRebinding {
+    const char *host;
+    json_t *provider_mapping; /* {port or group id: [provider uuid]}; NULL: none */
+    bool live_migration;      /* the conductor has already bound them */
+    json_t *pci_by_port;      /* {port id: binding:profile entries} of SR-IOV ports; NULL: they keep theirs */
+    json_t *pci_by_slot;      /* in a move: {pci_slot of an SR-IOV port: entries}, for all; NULL: no move */
+} NeutronRebinding;
+
+/* setup_instance_network_on_host(): binds the instance's ports to the host where they are not, or
+ * where the binding failed, and to their PCI devices. PortUpdateFailed. */
 bool neutron_bind_ports_to_host(Neutron *neutron, const RequestContext *ctx,
-                                const Instance *instance, const char *host,
-                                json_t *provider_mapping, bool live_migration, NovaError **err)
-    G_GNUC_WARN_UNUSED_RESULT;
+                                const Instance *instance, const NeutronRebinding *how,
+                                NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
 /* migrate_instance_start(): bindings of the ports for the host that the server moves to become the
  * active ones; ports without such a binding are none of this. PortBindingActivationFailed. */

@@ -4,6 +4,7 @@
 
 #include "agent/base/json.h"
 #include "agent/base/log.h"
+#include "agent/base/python_text.h"
 #include "network/neutron_model.h"
 #include "network/neutron_private.h"
 
@@ -342,44 +343,96 @@ needs_binding(const json_t *port, const char *host)
            strcmp(type, "unbound") == 0 || strcmp(type, "binding_failed") == 0;
 }
 
+/* The profile that the port will have, for changes; from now on it is one of the updates. */
 static json_t *
-binding_updates(const NeutronCaller *caller, const json_t *port, const char *host)
+change_profile(const json_t *port, json_t *updates)
+{
+    json_t *profile = json_get_object(updates, "binding:profile");
+
+    if (!profile) {
+        profile = neutron_model_profile(port);
+        json_object_set_new(updates, "binding:profile", profile);
+    }
+    return profile;
+}
+
+static void
+add_binding(const NeutronCaller *caller, const json_t *port, const char *host, json_t *updates)
 {
     const char *zone = caller->instance->availability_zone;
     g_autofree char *owner = g_strconcat("compute:", zone ? zone : "None", NULL);
-    json_t *updates = json_object();
-    json_auto_t *profile = neutron_model_profile(port);
 
     if (!needs_binding(port, host))
-        return updates;
+        return;
     json_set_string(updates, "binding:host_id", host);
     json_set_string(updates, "device_owner", owner);
-    if (json_object_del(profile, "migrating_to") == 0)
-        json_object_set(updates, "binding:profile", profile);
-    return updates;
+    if (json_path(port, "binding:profile", "migrating_to", NULL))
+        json_object_del(change_profile(port, updates), "migrating_to");
 }
 
 static bool
-add_allocation(const NeutronCaller *caller, const json_t *port, json_t *mapping, json_t *updates,
-               NovaError **err)
+is_sriov(const json_t *port)
 {
-    json_auto_t *profile = neutron_model_profile(port);
-    json_auto_t *allocation = NULL;
+    static const char *const types[] = {"direct", "macvtap", "direct-physical", "virtio-forwarder", "vdpa",
+                                        "remote-managed", NULL};
 
-    if (!neutron_port_allocation(caller, port, mapping, &allocation, err))
+    return is_one_of(json_get_string(port, "binding:vnic_type", "normal"), types);
+}
+
+static bool
+add_device(const json_t *port, const NeutronRebinding *how, json_t *updates, NovaError **err)
+{
+    const char *id = json_get_string(port, "id", "");
+    const char *slot = json_get_string(json_get_object(port, "binding:profile"), "pci_slot", NULL);
+    json_t *entries;
+
+    if (how->live_migration || !is_sriov(port))
+        return true;
+    entries = how->pci_by_slot ? (slot ? json_get_object(how->pci_by_slot, slot) : NULL)
+                               : json_get_object(how->pci_by_port, id);
+    if (!entries && how->pci_by_slot)
+        return nova_error_set(err, NOVA_ERROR_PORT_UPDATE_FAILED,
+                              "Port update failed for port %s: Unable to correlate PCI slot %s", id,
+                              slot ? slot : "None");
+    if (entries)
+        json_object_update(change_profile(port, updates), entries);
+    return true;
+}
+
+static bool
+add_allocation(const NeutronCaller *caller, const json_t *port, const NeutronRebinding *how,
+               json_t *updates, NovaError **err)
+{
+    json_auto_t *allocation = NULL;
+    json_t *profile;
+
+    if (how->live_migration)
+        return true;
+    if (!neutron_port_allocation(caller, port, how->provider_mapping, &allocation, err))
         return false;
     if (!allocation)
         return true;
+    profile = change_profile(port, updates);
     json_object_del(profile, "migrating_to");
     json_object_set(profile, "allocation", allocation);
-    json_object_set(updates, "binding:profile", profile);
     return true;
+}
+
+/* What a port is told; NULL on error. */
+static json_t *
+port_updates(const NeutronCaller *caller, const json_t *port, const NeutronRebinding *how, NovaError **err)
+{
+    json_auto_t *updates = json_object();
+
+    add_binding(caller, port, how->host, updates);
+    return add_device(port, how, updates, err) && add_allocation(caller, port, how, updates, err)
+               ? json_incref(updates)
+               : NULL;
 }
 
 bool
 neutron_bind_ports_to_host(Neutron *neutron, const RequestContext *ctx, const Instance *instance,
-                           const char *host, json_t *provider_mapping, bool live_migration,
-                           NovaError **err)
+                           const NeutronRebinding *how, NovaError **err)
 {
     NeutronCaller caller = {neutron, ctx, (Instance *)instance};
     g_autofree char *query =
@@ -394,11 +447,11 @@ neutron_bind_ports_to_host(Neutron *neutron, const RequestContext *ctx, const In
         return false;
     /* All updates are made before the first is sent: an error here changes nothing. */
     json_array_foreach (ports, i, port) {
-        json_t *updates = binding_updates(&caller, port, host);
+        json_t *updates = port_updates(&caller, port, how, err);
 
-        json_array_append_new(bodies, json_pack("{s:o}", "port", updates));
-        if (!live_migration && !add_allocation(&caller, port, provider_mapping, updates, err))
+        if (!updates)
             return false;
+        json_array_append_new(bodies, json_pack("{s:o}", "port", updates));
     }
     json_array_foreach (ports, i, port) {
         json_t *body = json_array_get(bodies, i);

@@ -59,6 +59,10 @@ bool placement_set_trait(Placement *placement, const RequestContext *ctx, const 
 bool placement_delete_provider(Placement *placement, const RequestContext *ctx, const char *uuid,
                                bool cascade, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
+/* Whoever made it; caller frees. ResourceProviderNotFound. */
+char *placement_fetch_provider_name(Placement *placement, const RequestContext *ctx, const char *uuid,
+                                    NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+
 /* Forgets what is remembered: the next sync asks for everything (SIGHUP). */
 void placement_clear_cache(Placement *placement);
 

@@ -53,6 +53,27 @@ delete_failed(const char *consumer_uuid, const HttpResponse *response, NovaError
                           consumer_uuid, text);
 }
 
+char *
+placement_fetch_provider_name(Placement *placement, const RequestContext *ctx, const char *uuid,
+                              NovaError **err)
+{
+    g_autofree char *path = placement_path("/resource_providers/", uuid, "");
+    g_autofree char *text = NULL;
+    g_autoptr(HttpResponse) response = placement_request(placement, ctx, "GET", path, "1.14", NULL, err);
+
+    if (!response)
+        return NULL;
+    if (placement_is_ok(response) && json_get_string(response->json, "name", NULL))
+        return g_strdup(json_get_string(response->json, "name", NULL));
+    text = rest_error_text(response);
+    if (response->status == 404)
+        nova_error_set(err, NOVA_ERROR_RESOURCE_PROVIDER_NOT_FOUND, "No such resource provider %s.", uuid);
+    else
+        nova_error_set(err, NOVA_ERROR_RESOURCE_PROVIDER_RETRIEVAL_FAILED,
+                       "Failed to get resource provider with UUID %s: %s", uuid, text);
+    return NULL;
+}
+
 json_t *
 placement_fetch_allocations_for_provider(Placement *placement, const RequestContext *ctx,
                                          const char *provider_uuid, NovaError **err)

@@ -69,7 +69,8 @@ claim(Build *build, NovaError **err)
 {
     Operation *op = build->op;
 
-    if (!resource_tracker_claim(op->host->tracker, op->ctx, op->instance,
+    if (!step_note_pci_providers(op, err) ||
+        !resource_tracker_claim(op->host->tracker, op->ctx, op->instance,
                                 json_object_get(op->args, "limits"), err))
         return false;
     build->is_claimed = true;
@@ -131,16 +132,21 @@ allocate_ports(Build *build, NovaError **err)
     Operation *op = build->op;
     g_autoptr(GPtrArray) groups = security_groups(op->args);
     json_auto_t *mapping = step_provider_mapping(op->args);
+    json_auto_t *devices = resource_tracker_pci_profiles(op->host->tracker, op->instance, err);
+    const NeutronRebinding here = {
+        .host = op->host->name, .provider_mapping = mapping, .pci_by_port = devices};
     NeutronAllocation what = {
         .requested = build->networks,
         .security_groups = groups,
         .host = op->host->name,
         .provider_mapping = mapping,
+        .pci_profiles = devices,
     };
 
+    if (!devices)
+        return false;
     if (is_network_allocated(op->instance))
-        return neutron_bind_ports_to_host(op->host->neutron, op->ctx, op->instance, op->host->name,
-                                          mapping, false, err) &&
+        return neutron_bind_ports_to_host(op->host->neutron, op->ctx, op->instance, &here, err) &&
                (build->network = step_cached_network(op->instance, err)) != NULL;
     step_set_states(op->instance, VM_STATE_BUILDING, TASK_STATE_NETWORKING);
     if (!conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT(NONE), err))

@@ -139,7 +139,8 @@ claim_and_cast(Resize *resize, NovaError **err)
         .limits = json_path(op->args, "filter_properties", "limits", NULL),
     };
 
-    if (!image || !move_claim_resize(op->host->tracker, op->ctx, op->instance, resize->migration, &target, err))
+    if (!image || !step_note_pci_providers(op, err) ||
+        !move_claim_resize(op->host->tracker, op->ctx, op->instance, resize->migration, &target, err))
         return false;
     LOG_INFO("Migrating");
     if (cast(resize, op->instance->host, "resize_instance", args, err))
@@ -396,12 +397,17 @@ arrive(Resize *resize, NovaError **err)
     Operation *op = resize->op;
     Instance *instance = op->instance;
     json_auto_t *providers = step_provider_mapping(op->args);
+    json_auto_t *devices = resource_tracker_moved_pci_profiles(op->host->tracker, instance, MOVE_NEW, err);
+    const NeutronRebinding here = {.host = resize->migration->dest_compute,
+                                   .provider_mapping = providers,
+                                   .pci_by_slot = devices};
 
+    if (!devices)
+        return false;
     if (is_new_size(resize))
         move_set_flavor(instance, instance->new_flavor);
     if (!migration_context_apply(instance, MOVE_NEW, err) ||
-        !neutron_bind_ports_to_host(op->host->neutron, op->ctx, instance, resize->migration->dest_compute,
-                                    providers, false, err))
+        !neutron_bind_ports_to_host(op->host->neutron, op->ctx, instance, &here, err))
         return false;
     resize->network = step_refresh_network(op->host, op->ctx, instance, err);
     return resize->network && save_task(op, TASK_STATE_RESIZE_FINISH, EXPECT(RESIZE_MIGRATED), err);

@@ -263,12 +263,16 @@ static bool
 take_back(Operation *op, Migration *migration, NovaError **err)
 {
     json_auto_t *providers = step_provider_mapping(op->args);
+    json_auto_t *devices =
+        resource_tracker_moved_pci_profiles(op->host->tracker, op->instance, MOVE_OLD, err);
+    const NeutronRebinding here = {.host = migration->source_compute,
+                                   .provider_mapping = providers,
+                                   .pci_by_slot = devices};
     g_autoptr(NetworkInfo) network = NULL;
     g_autofree char *now = step_now();
 
-    if (!come_back(op, migration, err) || !move_revert_allocation(op, migration, err) ||
-        !neutron_bind_ports_to_host(op->host->neutron, op->ctx, op->instance, migration->source_compute,
-                                    providers, false, err))
+    if (!devices || !come_back(op, migration, err) || !move_revert_allocation(op, migration, err) ||
+        !neutron_bind_ports_to_host(op->host->neutron, op->ctx, op->instance, &here, err))
         return false;
     network = step_refresh_network(op->host, op->ctx, op->instance, err);
     if (!network || !make_old_guest(op, err) ||

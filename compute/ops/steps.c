@@ -8,13 +8,14 @@
 
 #include "agent/base/json.h"
 #include "agent/base/log.h"
+#include "compute/pci_providers.h"
 #include "network/vif_plug.h"
 #include "storage/disks.h"
 
 /* What Nova would read one by one when it first looks at it. */
 static const char *const guest_attributes[] = {
     "flavor",   "system_metadata", "metadata",      "info_cache",      "numa_topology",
-    "keypairs", "pci_requests",    "trusted_certs", "device_metadata", NULL,
+    "keypairs", "pci_requests",    "pci_devices",   "trusted_certs",   "device_metadata", NULL,
 };
 
 bool
@@ -152,6 +153,19 @@ step_provider_mapping(const json_t *args)
             json_object_set(mapping, requester, providers);
     }
     return mapping;
+}
+
+bool
+step_note_pci_providers(Operation *op, NovaError **err)
+{
+    static const char *const attributes[] = {"pci_requests", NULL};
+    json_auto_t *mapping = step_provider_mapping(op->args);
+
+    if (json_object_size(mapping) == 0)
+        return true;
+    return conductor_instance_load(op->host->conductor, op->ctx, op->instance, attributes, err) &&
+           pci_providers_note(op->host->placement, op->ctx, op->instance->pci_requests, mapping,
+                              op->instance->uuid, err);
 }
 
 bool

@@ -21,6 +21,8 @@ GuestPlan *step_plan_guest_of(Host *host, const RequestContext *ctx, Instance *i
 /* request_spec.requested_resources of a message → {port or group id: [provider uuid]}. New
  * reference. */
 json_t *step_provider_mapping(const json_t *args);
+/* What the scheduler has chosen for the server's PCI requests, noted in them. */
+bool step_note_pci_providers(Operation *op, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Makes the missing disk files; what this call made is gone again on failure. */
 bool step_create_disks(Host *host, const RequestContext *ctx, const Instance *instance,

@@ -63,11 +63,13 @@ plan_guest(Unshelve *unshelve, NovaError **err)
     static const NeutronRefresh all = {.port_id = NULL};
     Operation *op = unshelve->op;
     json_auto_t *providers = step_provider_mapping(op->args);
+    json_auto_t *devices = resource_tracker_pci_profiles(op->host->tracker, op->instance, err);
+    const NeutronRebinding here = {
+        .host = op->host->name, .provider_mapping = providers, .pci_by_port = devices};
     g_autoptr(NetworkInfo) network = NULL;
     ImageMeta *image = NULL;
 
-    if (!neutron_bind_ports_to_host(op->host->neutron, op->ctx, op->instance, op->host->name, providers,
-                                    false, err))
+    if (!devices || !neutron_bind_ports_to_host(op->host->neutron, op->ctx, op->instance, &here, err))
         return false;
     network = neutron_fetch_instance_nw_info(op->host->neutron, op->ctx, op->instance, &all, err);
     if (!network)
@@ -96,7 +98,8 @@ claim_and_spawn(Unshelve *unshelve, NovaError **err)
     Operation *op = unshelve->op;
     Spawn spawn = {.op = op, .after_disks = leave_image, .user = unshelve};
 
-    if (!resource_tracker_claim(op->host->tracker, op->ctx, op->instance,
+    if (!step_note_pci_providers(op, err) ||
+        !resource_tracker_claim(op->host->tracker, op->ctx, op->instance,
                                 json_object_get(json_object_get(op->args, "filter_properties"), "limits"),
                                 err))
         return false;

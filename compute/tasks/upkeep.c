@@ -43,11 +43,12 @@ static void
 heal(Host *host, RequestContext *ctx, Instance *instance)
 {
     static const NeutronRefresh all = {.from_neutron = true};
+    const NeutronRebinding here = {.host = host->name};
     g_autoptr(NovaError) error = NULL;
     g_autoptr(NetworkInfo) network = NULL;
 
     if (instance->task_state != TASK_STATE_NONE ||
-        neutron_bind_ports_to_host(host->neutron, ctx, instance, host->name, NULL, false, &error))
+        neutron_bind_ports_to_host(host->neutron, ctx, instance, &here, &error))
         network = neutron_fetch_instance_nw_info(host->neutron, ctx, instance, &all, &error);
     if (!network)
         LOG_ERROR("An error occurred while refreshing the network cache: %s",

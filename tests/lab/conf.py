@@ -29,6 +29,12 @@ GLANCE = f'http://{ADDR}:9292'
 TRANSPORT = f'rabbit://openstack:{PASSWORD}@{ADDR}:5672/'
 MEMCACHED = f'{ADDR}:11211'
 REGION = 'RegionOne'
+# Nova's default filters, and the one that looks at the pools of PCI devices that a node reports.
+SCHEDULER_FILTERS = ','.join(f'{name}Filter' for name in (
+    'Compute', 'ComputeCapabilities', 'ImageProperties', 'ServerGroupAntiAffinity', 'ServerGroupAffinity', 'PciPassthrough'))
+# The emulated devices of the test VM (tests/lab/vm).
+PCI_ALIASES = [f'{{"name": "{name}", "vendor_id": "1b36", "product_id": "0010", "device_type": "{kind}"}}'
+               for name, kind in (('nvme', 'type-PCI'), ('nvme-vf', 'type-VF'), ('nvme-pf', 'type-PF'))]
 
 
 def write(path, text):
@@ -169,7 +175,8 @@ def nova():
         'database': database('nova'),
         'conductor': {'workers': 1},
         'scheduler': {'workers': 1, 'discover_hosts_in_cells_interval': 15},
-        'filter_scheduler': {'track_instance_changes': 'true'},
+        'filter_scheduler': {'track_instance_changes': 'true', 'enabled_filters': SCHEDULER_FILTERS},
+        'pci': {'alias': PCI_ALIASES},
         'quota': {'instances': 500, 'cores': 2000, 'ram': 2000000},
         'oslo_concurrency': {'lock_path': f'{STATE}/nova/lock'},
         'oslo_messaging_notifications': {'driver': 'noop'},

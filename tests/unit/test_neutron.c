@@ -774,14 +774,68 @@ only_ports_bound_elsewhere_are_bound_anew(void **state)
 
     fake_http_reply(cloud->fake, "GET", "/v2.0/ports?device_id=*", 200, ports);
     fake_http_reply(cloud->fake, "PUT", "/v2.0/ports/" OTHER_PORT, 200, "{\"port\": {}}");
-    assert_true(neutron_bind_ports_to_host(cloud->neutron, cloud->ctx, &cloud->instance, "here",
-                                           NULL, false, NULL));
+    assert_true(neutron_bind_ports_to_host(cloud->neutron, cloud->ctx, &cloud->instance,
+                                           &(NeutronRebinding){.host = "here"}, NULL));
     assert_all_used(cloud);
     sent = fake_request_json(fake_http_request(cloud->fake, -1));
     assert_string_equal(json_string_value(json_path(sent, "port", "binding:host_id", NULL)),
                         "here");
     assert_null(json_path(sent, "port", "binding:profile", "migrating_to", NULL));
     assert_true(json_is_true(json_path(sent, "port", "binding:profile", "trusted", NULL)));
+}
+
+static const char sriov_port[] =
+    "{\"ports\": [{\"id\": \"" PORT "\", \"binding:host_id\": \"here\", \"binding:vif_type\": \"hw_veb\", "
+    "\"binding:vnic_type\": \"direct\", \"binding:profile\": {\"pci_slot\": \"0000:06:10.7\", \"trusted\": true}}]}";
+
+static void
+a_moved_port_gets_its_new_device(void **state)
+{
+    Cloud *cloud = *state;
+    json_auto_t *devices = json_pack("{s:{s:s, s:i}}", "0000:06:10.7", "pci_slot", "0000:07:10.1", "vf_num", 1);
+    const NeutronRebinding here = {.host = "here", .pci_by_slot = devices};
+    json_auto_t *sent = NULL;
+    json_t *profile;
+
+    fake_http_reply(cloud->fake, "GET", "/v2.0/ports?device_id=*", 200, sriov_port);
+    fake_http_reply(cloud->fake, "PUT", "/v2.0/ports/" PORT, 200, "{\"port\": {}}");
+    assert_true(neutron_bind_ports_to_host(cloud->neutron, cloud->ctx, &cloud->instance, &here, NULL));
+    sent = fake_request_json(fake_http_request(cloud->fake, -1));
+    profile = json_path(sent, "port", "binding:profile", NULL);
+    assert_string_equal(json_string_value(json_object_get(profile, "pci_slot")), "0000:07:10.1");
+    assert_true(json_is_true(json_object_get(profile, "trusted")));
+    assert_int_equal(json_integer_value(json_object_get(profile, "vf_num")), 1);
+}
+
+static void
+a_moved_port_without_a_new_device_is_an_error(void **state)
+{
+    Cloud *cloud = *state;
+    json_auto_t *none = json_object();
+    const NeutronRebinding here = {.host = "here", .pci_by_slot = none};
+    g_autoptr(NovaError) err = NULL;
+
+    fake_http_reply(cloud->fake, "GET", "/v2.0/ports?device_id=*", 200, sriov_port);
+    assert_false(neutron_bind_ports_to_host(cloud->neutron, cloud->ctx, &cloud->instance, &here, &err));
+    assert_string_equal(nova_error_class(err), "PortUpdateFailed");
+    assert_string_equal(nova_error_message(err), "Port update failed for port " PORT
+                                                 ": Unable to correlate PCI slot 0000:06:10.7");
+}
+
+static void
+an_unshelved_port_gets_the_device_of_its_request(void **state)
+{
+    Cloud *cloud = *state;
+    json_auto_t *devices = json_pack("{s:{s:s}}", PORT, "pci_slot", "0000:07:10.1");
+    const NeutronRebinding here = {.host = "here", .pci_by_port = devices};
+    json_auto_t *sent = NULL;
+
+    fake_http_reply(cloud->fake, "GET", "/v2.0/ports?device_id=*", 200, sriov_port);
+    fake_http_reply(cloud->fake, "PUT", "/v2.0/ports/" PORT, 200, "{\"port\": {}}");
+    assert_true(neutron_bind_ports_to_host(cloud->neutron, cloud->ctx, &cloud->instance, &here, NULL));
+    sent = fake_request_json(fake_http_request(cloud->fake, -1));
+    assert_string_equal(json_string_value(json_path(sent, "port", "binding:profile", "pci_slot", NULL)),
+                        "0000:07:10.1");
 }
 
 /* ---- the double of the control plane ---- */
@@ -905,6 +959,9 @@ main(void)
         CLOUD_TEST(a_port_already_gone_is_no_error_a_refusal_is),
         CLOUD_TEST(a_detached_port_tells_its_resources),
         CLOUD_TEST(only_ports_bound_elsewhere_are_bound_anew),
+        CLOUD_TEST(a_moved_port_gets_its_new_device),
+        CLOUD_TEST(a_moved_port_without_a_new_device_is_an_error),
+        CLOUD_TEST(an_unshelved_port_gets_the_device_of_its_request),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

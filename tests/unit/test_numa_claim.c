@@ -57,7 +57,7 @@ placed_guest_is_told_its_cpus_and_saved_with_them(void **state)
     const json_t *cell;
 
     (void)state;
-    assert_true(numa_claim_place(&options, host, instance, NULL, NULL));
+    assert_true(numa_claim_place(&options, &(ClaimHost){.numa = host}, instance, NULL));
     saved = object_to_json(instance);
     cell = json_array_get(json_path(saved, "nova_object.data", "numa_topology", "nova_object.data",
                                     "cells", NULL), 0);
@@ -82,14 +82,14 @@ guests_never_share_a_dedicated_cpu(void **state)
     const Options options = {0};
 
     (void)state;
-    assert_true(numa_claim_place(&options, host, first, NULL, NULL));
+    assert_true(numa_claim_place(&options, &(ClaimHost){.numa = host}, first, NULL));
     placed = numa_claim_topology(first, NULL);
     used = usage_apply(host, placed, false, NULL);
-    assert_true(numa_claim_place(&options, used, second, NULL, NULL));
+    assert_true(numa_claim_place(&options, &(ClaimHost){.numa = used}, second, NULL));
     placed_next = numa_claim_topology(second, NULL);
     full = usage_apply(used, placed_next, false, NULL);
     assert_non_null(full);
-    assert_false(numa_claim_place(&options, full, third, NULL, &err));
+    assert_false(numa_claim_place(&options, &(ClaimHost){.numa = full}, third, &err));
     assert_string_equal(nova_error_class(err), "ComputeResourcesUnavailable");
     assert_string_equal(nova_error_message(err),
                         "Insufficient compute resources: Requested instance NUMA topology cannot fit "
@@ -114,21 +114,21 @@ a_new_flavor_is_placed_beside_the_guest_that_is_there(void **state)
     const InstanceNUMACell *cell;
 
     (void)state;
-    assert_true(numa_claim_place(&options, host, instance, NULL, NULL));
+    assert_true(numa_claim_place(&options, &(ClaimHost){.numa = host}, instance, NULL));
     placed = numa_claim_topology(instance, NULL);
     used = usage_apply(host, placed, false, NULL);
     OBJECT_SET(flavor, vcpus, 2);
     OBJECT_SET(flavor, memory_mb, 256);
-    assert_true(numa_claim_place_request(&options, used, &request, NULL, "uuid", &none, NULL));
+    assert_true(numa_claim_place_request(&options, &(ClaimHost){.numa = used}, &request, "uuid", &none, NULL));
     assert_null(none);
     OBJECT_SET(flavor, extra_specs, g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free));
     g_hash_table_insert(flavor->extra_specs, g_strdup("hw:cpu_policy"), g_strdup("dedicated"));
-    assert_true(numa_claim_place_request(&options, used, &request, NULL, "uuid", &bigger, NULL));
+    assert_true(numa_claim_place_request(&options, &(ClaimHost){.numa = used}, &request, "uuid", &bigger, NULL));
     cell = bigger->cells->pdata[0];
     assert_int_equal(json_get_int(cell->cpu_pinning_raw, "0", -1), 4);
     assert_int_equal(json_get_int(cell->cpu_pinning_raw, "1", -1), 5);
     OBJECT_SET(flavor, vcpus, 3);
-    assert_false(numa_claim_place_request(&options, used, &request, NULL, "uuid", &none, &err));
+    assert_false(numa_claim_place_request(&options, &(ClaimHost){.numa = used}, &request, "uuid", &none, &err));
     assert_string_equal(nova_error_class(err), "ComputeResourcesUnavailable");
 }
 
@@ -154,8 +154,8 @@ scheduler_limits_count_in_both_forms(void **state)
         cpu_set_add_range(&host->cells[0].cpuset, 0, 3);
         json_array_append_new(
             ((InstanceNUMACell *)instance->numa_topology->cells->pdata[0])->cpuset, json_integer(0));
-        assert_true(numa_claim_place(&options, host, instance, NULL, NULL));
-        assert_false(numa_claim_place(&options, host, instance, json, NULL));
+        assert_true(numa_claim_place(&options, &(ClaimHost){.numa = host}, instance, NULL));
+        assert_false(numa_claim_place(&options, &(ClaimHost){.numa = host, .limits = json}, instance, NULL));
     }
 }
 
@@ -168,7 +168,7 @@ given_up_claim_pins_nothing(void **state)
     const Options options = {0};
 
     (void)state;
-    assert_true(numa_claim_place(&options, host, instance, NULL, NULL));
+    assert_true(numa_claim_place(&options, &(ClaimHost){.numa = host}, instance, NULL));
     numa_claim_clear(instance);
     cleared = numa_claim_topology(instance, NULL);
     assert_int_equal(cleared->cells[0].id, -1);

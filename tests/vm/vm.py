@@ -88,4 +88,4 @@ class VmTest(unittest.TestCase):
         return objects.ComputeNode.get_first_node_by_host_for_old_compat(self.context, HOST)
 
     def instance(self, server):
-        return objects.Instance.get_by_uuid(self.context, server.id, expected_attrs=["numa_topology"])
+        return objects.Instance.get_by_uuid(self.context, server.id, expected_attrs=["numa_topology", "pci_devices"])

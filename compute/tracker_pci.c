@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The resource tracker's part in PCI devices. */
+#define LOG_NAME "kilonova.compute.resource_tracker"
+#include <string.h>
+
+#include "agent/base/log.h"
+#include "agent/control/conductor_pci.h"
+#include "compute/host_pci.h"
+#include "compute/numa_claim.h"
+#include "compute/pci_alias.h"
+#include "compute/pci_profile.h"
+#include "compute/pci_sysfs.h"
+#include "compute/resource_tracker_private.h"
+
+#define SYSFS "/sys"
+
+/* ---- at start ---- */
+
+static GPtrArray *
+parse_specs(ResourceTracker *tracker, NovaError **err)
+{
+    const OptionsPci *pci = &tracker->options->pci;
+
+    tracker->sysfs = pci_sysfs_of(SYSFS);
+    return pci_specs_parse((const char *const *)pci->device_spec, &tracker->sysfs,
+                           pci->report_in_placement, err);
+}
+
+/* Without any device_spec no device is for guests, whatever the host has. */
+static json_t *
+fetch_host_devices(ResourceTracker *tracker, NovaError **err)
+{
+    g_autoptr(GPtrArray) texts = NULL;
+
+    if (tracker->pci->specs->len == 0)
+        return json_array();
+    texts = hypervisor_fetch_node_devices(tracker->hypervisor, err);
+    return texts ? host_pci_devices(texts, SYSFS) : NULL;
+}
+
+static bool
+load(ResourceTracker *tracker, const RequestContext *ctx, NovaError **err)
+{
+    GPtrArray *specs = parse_specs(tracker, err);
+    GPtrArray *devices = specs ? conductor_pci_devices_by_node(tracker->conductor, ctx,
+                                                               tracker->node->id, err) : NULL;
+
+    if (!devices) {
+        g_clear_pointer(&specs, g_ptr_array_unref);
+        return false;
+    }
+    tracker->pci = pci_tracker_new(tracker->node->id, devices, specs, err);
+    return tracker->pci != NULL;
+}
+
+bool
+tracker_start_pci(ResourceTracker *tracker, const RequestContext *ctx, NovaError **err)
+{
+    json_auto_t *host_devices = NULL;
+
+    if (tracker->pci)
+        return true;
+    if (!load(tracker, ctx, err))
+        return false;
+    host_devices = fetch_host_devices(tracker, err);
+    if (host_devices && pci_tracker_update(tracker->pci, host_devices, err))
+        return true;
+    g_clear_pointer(&tracker->pci, pci_tracker_free);
+    return false;
+}
+
+bool
+resource_tracker_check_options(const Options *options, NovaError **err)
+{
+    const PciSysfs sysfs = pci_sysfs_of(SYSFS);
+    g_autoptr(GPtrArray) specs = pci_specs_parse((const char *const *)options->pci.device_spec, &sysfs,
+                                                 options->pci.report_in_placement, err);
+
+    return specs && pci_alias_check(options, err);
+}
+
+/* ---- the node's record ---- */
+
+/* Which members a sender had not saved says nothing about what they are. */
+static bool
+same_object(const json_t *a, const json_t *b)
+{
+    const char *key;
+    json_t *value;
+    size_t i;
+
+    if (json_is_array(a) && json_array_size(a) == json_array_size(b)) {
+        json_array_foreach (a, i, value)
+            if (!same_object(value, json_array_get(b, i)))
+                return false;
+        return true;
+    }
+    if (!json_is_object(a) || !json_is_object(b))
+        return json_equal(a, b);
+    json_object_foreach ((json_t *)a, key, value)
+        if (strcmp(key, "nova_object.changes") && !same_object(value, json_object_get(b, key)))
+            return false;
+    return true;
+}
+
+void
+tracker_fill_pci_pools(ResourceTracker *tracker)
+{
+    json_auto_t *pools = tracker->pci ? pci_pools_to_object(tracker->pci->pools) : NULL;
+
+    if (!pools || same_object(pools, tracker->node->pci_device_pools))
+        return;
+    json_decref(tracker->node->pci_device_pools);
+    OBJECT_SET(tracker->node, pci_device_pools, json_incref(pools));
+}
+
+/* ---- claims ---- */
+
+GPtrArray *
+tracker_pci_requests(const InstancePCIRequests *requests, NovaError **err)
+{
+    json_auto_t *primitive = NULL;
+
+    if (!requests || !requests->requests || requests->requests->len == 0)
+        return g_ptr_array_new();
+    primitive = object_to_json(requests);
+    return pci_requests_from_json(primitive, err);
+}
+
+/* The host cells of a placed guest; NULL: it may run anywhere. */
+static int64_t *
+cells_of(const InstanceNUMATopology *topology)
+{
+    guint n = topology && topology->cells ? topology->cells->len : 0;
+    int64_t *ids = n > 0 ? g_new(int64_t, n) : NULL;
+
+    for (guint i = 0; i < n; i++)
+        ids[i] = ((InstanceNUMACell *)topology->cells->pdata[i])->id;
+    return ids;
+}
+
+bool
+tracker_claim_pci(ResourceTracker *tracker, const GPtrArray *requests,
+                  const InstanceNUMATopology *topology, const char *instance_uuid,
+                  GPtrArray **ret_claimed, NovaError **err)
+{
+    g_autofree int64_t *ids = requests->len > 0 ? cells_of(topology) : NULL;
+    g_autoptr(HostNuma) host = ids ? tracker_host_numa(tracker) : NULL;
+    const PciCells cells = {ids, ids ? topology->cells->len : 0, host};
+
+    return pci_tracker_claim(tracker->pci, requests, ids ? &cells : NULL, instance_uuid, ret_claimed, err);
+}
+
+void
+tracker_allocate_pci(ResourceTracker *tracker, Instance *instance)
+{
+    g_autoptr(NovaError) error = NULL;
+
+    if (tracker->pci && !pci_tracker_allocate(tracker->pci, instance, &error))
+        LOG_ERROR("Allocating PCI devices to instance %s: %s", instance->uuid, nova_error_details(error));
+}
+
+void
+tracker_release_pci(ResourceTracker *tracker, const char *instance_uuid)
+{
+    if (tracker->pci)
+        pci_tracker_release(tracker->pci, instance_uuid);
+}
+
+void
+tracker_release_unknown_pci(ResourceTracker *tracker)
+{
+    g_autoptr(GHashTable) known = g_hash_table_new(g_str_hash, g_str_equal);
+    GHashTable *const all[] = {tracker->usages, tracker->moves, tracker->migrating};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(all); i++) {
+        GHashTableIter iter;
+        void *uuid;
+
+        g_hash_table_iter_init(&iter, all[i]);
+        while (g_hash_table_iter_next(&iter, &uuid, NULL))
+            g_hash_table_add(known, uuid);
+    }
+    pci_tracker_release_unknown(tracker->pci, known);
+}
+
+/* ---- for Neutron ---- */
+
+json_t *
+resource_tracker_pci_profiles(ResourceTracker *tracker, const Instance *instance, NovaError **err)
+{
+    json_t *profiles;
+
+    pthread_mutex_lock(&tracker->lock);
+    profiles = tracker->pci ? pci_profiles_of_instance(instance, tracker->pci->specs, err) : json_object();
+    pthread_mutex_unlock(&tracker->lock);
+    return profiles;
+}
+
+json_t *
+resource_tracker_moved_pci_profiles(ResourceTracker *tracker, const Instance *instance, MoveSide to,
+                                    NovaError **err)
+{
+    json_t *profiles;
+
+    pthread_mutex_lock(&tracker->lock);
+    profiles = tracker->pci ? pci_profiles_of_move(instance, to, tracker->pci->specs, err) : json_object();
+    pthread_mutex_unlock(&tracker->lock);
+    return profiles;
+}
