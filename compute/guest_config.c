@@ -10,7 +10,11 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "agent/base/json.h"
 #include "agent/base/log.h"
+#include "compute/cpu_model.h"
+#include "compute/host_pci.h"
+#include "compute/pci_sysfs.h"
 #include "compute/xml/capabilities.h"
 #include "compute/xml/machine.h"
 #include "storage/disks.h"
@@ -22,6 +26,7 @@ struct GuestConfig {
     const Options *options;
     char *arch;       /* immutable, as machine_id */
     char *machine_id; /* NULL: none */
+    char *vendor, *product, *package; /* of /etc/nova/release; NULL: Nova's own */
     SerialPorts *serial_ports;
     pthread_mutex_t lock;
     HostFacts facts;  /* guarded by lock, as all below; strings of it are the members above */
@@ -37,6 +42,19 @@ read_machine_id(void)
     if (!g_file_get_contents("/etc/machine-id", &text, NULL, NULL))
         return NULL;
     return g_strdup(g_strstrip(text));
+}
+
+/* A distribution says there that Nova is its own (nova.version). */
+static void
+read_release(GuestConfig *config)
+{
+    g_autoptr(GKeyFile) file = g_key_file_new();
+
+    if (!g_key_file_load_from_file(file, "/etc/nova/release", G_KEY_FILE_NONE, NULL))
+        return;
+    config->vendor = g_key_file_get_string(file, "Nova", "vendor", NULL);
+    config->product = g_key_file_get_string(file, "Nova", "product", NULL);
+    config->package = g_key_file_get_string(file, "Nova", "package", NULL);
 }
 
 static char *
@@ -56,6 +74,7 @@ guest_config_new(Hypervisor *hypervisor, const Options *options)
     config->options = options;
     config->arch = host_arch();
     config->machine_id = read_machine_id();
+    read_release(config);
     config->serial_ports = serial_ports_new(options);
     pthread_mutex_init(&config->lock, NULL);
     return config;
@@ -73,6 +92,7 @@ forget(GuestConfig *config)
     cpu_set_clear(&config->facts.online_cpus);
     cpu_set_clear(&config->facts.available_cpus);
     g_clear_pointer(&config->facts.cpu_models, g_hash_table_unref);
+    g_clear_pointer(&config->facts.cpu_model_features, g_hash_table_unref);
     g_clear_pointer(&config->host, host_capabilities_free);
     g_clear_pointer(&config->domain_capabilities, g_ptr_array_unref);
     config->facts = (HostFacts){0};
@@ -88,6 +108,9 @@ guest_config_free(GuestConfig *config)
     serial_ports_free(config->serial_ports);
     g_free(config->arch);
     g_free(config->machine_id);
+    g_free(config->vendor);
+    g_free(config->product);
+    g_free(config->package);
     g_free(config);
 }
 
@@ -159,6 +182,37 @@ fetch_cpu_models(GuestConfig *config, HostFacts *facts, NovaError **err)
     return true;
 }
 
+static void
+free_features(void *features)
+{
+    g_hash_table_unref(features);
+}
+
+/* Of the models of the option: a flavor's traits choose among them. NULL: there is no choice. */
+static GHashTable *
+fetch_model_features(GuestConfig *config, const HostFacts *facts)
+{
+    char **names = config->options->libvirt.cpu_models;
+    GHashTable *table;
+    GHashTableIter iter;
+    void *model;
+
+    if (!names || !names[0])
+        return NULL;
+    table = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_features);
+    g_hash_table_iter_init(&iter, facts->cpu_models);
+    while (g_hash_table_iter_next(&iter, &model, NULL))
+        for (char **name = names; *name; name++) {
+            GHashTable *features = g_ascii_strcasecmp(*name, model)
+                                       ? NULL
+                                       : cpu_model_fetch_features(config->hypervisor, config->arch, model);
+
+            if (features)
+                g_hash_table_replace(table, g_strdup(model), features);
+        }
+    return table;
+}
+
 static bool
 fetch_facts(GuestConfig *config, HostFacts *facts, NovaError **err)
 {
@@ -182,6 +236,10 @@ fetch_facts(GuestConfig *config, HostFacts *facts, NovaError **err)
     facts->kernel_supports_sev = file_has_word("/sys/module/kvm_amd/parameters/sev", "1") ||
                                  file_has_word("/sys/module/kvm_amd/parameters/sev", "Y");
     facts->perf_events = libvirt_perf_events;
+    facts->cpu_model_features = fetch_model_features(config, facts);
+    facts->vendor = config->vendor;
+    facts->product = config->product;
+    facts->package = config->package;
     facts->rng_device_exists = options->libvirt.rng_dev_path &&
                                g_file_test(options->libvirt.rng_dev_path, G_FILE_TEST_EXISTS);
     return true;
@@ -446,12 +504,54 @@ disk_formats(const Options *options, const Instance *instance, const GuestPlan *
     return formats;
 }
 
+/* What must be known of the PCI devices that ports have. */
+typedef struct PortFacts {
+    GHashTable *interfaces; /* address → network interface */
+    GHashTable *vdpa_paths; /* address → device file; NULL: no port asks */
+} PortFacts;
+
+static void
+port_facts_clear(PortFacts *facts)
+{
+    g_clear_pointer(&facts->interfaces, g_hash_table_unref);
+    g_clear_pointer(&facts->vdpa_paths, g_hash_table_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(PortFacts, port_facts_clear)
+
+static bool
+fetch_vdpa_paths(GuestConfig *config, PortFacts *facts, NovaError **err)
+{
+    g_autoptr(GPtrArray) devices = hypervisor_fetch_node_devices(config->hypervisor, err);
+
+    facts->vdpa_paths = devices ? host_pci_vdpa_paths(devices) : NULL;
+    return devices != NULL;
+}
+
+static bool
+fetch_port_facts(GuestConfig *config, const NetworkInfo *network, PortFacts *facts, NovaError **err)
+{
+    facts->interfaces = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    for (guint i = 0; network && i < network->vifs->len; i++) {
+        const Vif *vif = network->vifs->pdata[i];
+        const char *slot = json_get_string(vif->profile, "pci_slot", NULL);
+        char *name = slot ? pci_sysfs_interface("/sys", slot, false) : NULL;
+
+        if (name)
+            g_hash_table_replace(facts->interfaces, g_strdup(slot), name);
+        if (g_strcmp0(vif->vnic_type, "vdpa") == 0 && !facts->vdpa_paths &&
+            !fetch_vdpa_paths(config, facts, err))
+            return false;
+    }
+    return true;
+}
+
 char *
 guest_config_make_xml(GuestConfig *config, const GuestPlan *plan, Instance *instance,
                       NovaError **err)
 {
     g_autoptr(GHashTable) formats = disk_formats(config->options, instance, plan);
     g_auto(DomainOutput) output = {0};
+    g_auto(PortFacts) ports = {0};
     GuestRescue rescue = {plan->rescue_kernel_id, plan->rescue_ramdisk_id};
     DomainInput input = {
         .options = config->options,
@@ -471,6 +571,8 @@ guest_config_make_xml(GuestConfig *config, const GuestPlan *plan, Instance *inst
     HostFacts facts;
     char *xml;
 
+    if (!fetch_port_facts(config, plan->network, &ports, err))
+        return NULL;
     /* The lock is held while the text is made: a refresh would free what it is made from. */
     pthread_mutex_lock(&config->lock);
     if (!config->host) {
@@ -481,6 +583,8 @@ guest_config_make_xml(GuestConfig *config, const GuestPlan *plan, Instance *inst
     }
     facts = config->facts;
     facts.disk_formats = formats;
+    facts.pci_interfaces = ports.interfaces;
+    facts.vdpa_devices = ports.vdpa_paths;
     input.facts = &facts;
     input.host = config->host;
     input.domain_capabilities = config->domain_capabilities;

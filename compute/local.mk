@@ -88,6 +88,7 @@ libkilonova_a_SOURCES += \
 	compute/guest_agent.c compute/guest_agent.h \
 	compute/guest_config.c compute/guest_config.h \
 	compute/guest_xml.c compute/guest_xml.h \
+	compute/cpu_model.c compute/cpu_model.h \
 	compute/guest_stats.c compute/guest_stats.h \
 	compute/diagnostics.c compute/diagnostics.h \
 	compute/ops/pause.c compute/ops/suspend.c compute/ops/soft_delete.c compute/ops/diagnostics.c \

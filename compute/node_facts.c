@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define LOG_NAME "kilonova.compute.node_facts"
+#include "compute/cpu_model.h"
 #include "compute/node_facts.h"
 
 #include <errno.h>
@@ -502,17 +503,15 @@ collect_features(const xmlNode *cpu, GHashTable *features)
 static void
 collect_baseline(Making *making, const char *model, GHashTable *features)
 {
-    g_autofree char *cpu = g_markup_printf_escaped("<cpu><arch>%s</arch><model>%s</model></cpu>",
-                                                   making->facts->arch, model);
-    g_autofree char *xml = hypervisor_fetch_baseline_cpu(making->hypervisor, cpu, NULL);
-    xmlDoc *document = xml ? parse_xml(xml, NULL) : NULL;
+    g_autoptr(GHashTable) known = cpu_model_fetch_features(making->hypervisor, making->facts->arch, model);
+    GHashTableIter iter;
+    void *name;
 
-    if (!document) {
-        LOG_DEBUG("libvirt has no baseline for CPU model %s", model);
+    if (!known)
         return;
-    }
-    collect_features(xmlDocGetRootElement(document), features);
-    xmlFreeDoc(document);
+    g_hash_table_iter_init(&iter, known);
+    while (g_hash_table_iter_next(&iter, &name, NULL))
+        g_hash_table_add(features, g_strdup(name));
 }
 
 static void
