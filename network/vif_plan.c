@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/base/json.h"
+#include "agent/base/python_text.h"
 
 static bool
 is_type(const Vif *vif, const char *type)
@@ -38,6 +39,26 @@ check_ovs(const Vif *vif, NovaError **err)
     return true;
 }
 
+/* A virtual function that is the guest's own PCI device: libvirt gives it address and VLAN. */
+static bool
+check_virtual_function(const Vif *vif, NovaError **err)
+{
+    if (g_strcmp0(vif->vnic_type, "direct") != 0)
+        return refuse(err, vif, "This release does not plug");
+    return !(json_get_bool(vif->profile, "trusted", false) ||
+             is_true_string(json_get_string(vif->profile, "trusted", NULL))) ||
+           refuse(err, vif, "This release does not trust the virtual function of");
+}
+
+static VifPlan *
+plan_nothing(void)
+{
+    VifPlan *plan = g_new0(VifPlan, 1);
+
+    plan->kind = VIF_PLAN_NOTHING;
+    return plan;
+}
+
 static VifPlan *
 plan_ovs(const Vif *vif, const char *instance_uuid, const Options *options)
 {
@@ -60,23 +81,20 @@ plan_ovs(const Vif *vif, const char *instance_uuid, const Options *options)
 VifPlan *
 vif_plan_make(const Vif *vif, const char *instance_uuid, const Options *options, NovaError **err)
 {
-    VifPlan *nothing;
-
     if (is_type(vif, "ovs"))
         return check_ovs(vif, err) ? plan_ovs(vif, instance_uuid, options) : NULL;
+    if (is_type(vif, "hw_veb"))
+        return check_virtual_function(vif, err) ? plan_nothing() : NULL;
     if (is_type(vif, "binding_failed") || is_type(vif, "unbound")) {
         nova_error_set(err, NOVA_ERROR_VIRTUAL_INTERFACE_PLUG_EXCEPTION,
                        "Virtual interface plugin failed");
         nova_error_prefix(err, "port %s is %s", vif->id, vif->type);
         return NULL;
     }
-    if (!is_type(vif, "other")) {
-        refuse(err, vif, "This release does not plug");
-        return NULL;
-    }
-    nothing = g_new0(VifPlan, 1);
-    nothing->kind = VIF_PLAN_NOTHING;
-    return nothing;
+    if (is_type(vif, "other") || is_type(vif, "hostdev_physical"))
+        return plan_nothing();
+    refuse(err, vif, "This release does not plug");
+    return NULL;
 }
 
 void

@@ -55,6 +55,7 @@ what_cannot_be_plugged_is_refused(void **state G_GNUC_UNUSED)
     assert_refused(VIF("ovs", "normal", "\"ovs_hybrid_plug\": true"), "InternalError");
     assert_refused(VIF("ovs", "direct", ""), "InternalError");
     assert_refused(VIF("martian", "normal", ""), "InternalError");
+    assert_refused(VIF("hw_veb", "macvtap", ""), "InternalError");
 }
 
 static void
@@ -67,6 +68,16 @@ others_plug_their_own(void **state G_GNUC_UNUSED)
     assert_int_equal(plan->kind, VIF_PLAN_NOTHING);
 }
 
+static void
+a_function_of_the_host_s_card_needs_no_plug(void **state G_GNUC_UNUSED)
+{
+    g_autoptr(VifPlan) virtual = plan_of(VIF("hw_veb", "direct", "\"vlan\": \"7\""), NULL);
+    g_autoptr(VifPlan) physical = plan_of(VIF("hostdev_physical", "direct-physical", ""), NULL);
+
+    assert_int_equal(virtual->kind, VIF_PLAN_NOTHING);
+    assert_int_equal(physical->kind, VIF_PLAN_NOTHING);
+}
+
 int
 main(void)
 {
@@ -74,6 +85,7 @@ main(void)
         cmocka_unit_test(an_ovs_port_is_plugged_as_os_vif_does),
         cmocka_unit_test(what_cannot_be_plugged_is_refused),
         cmocka_unit_test(others_plug_their_own),
+        cmocka_unit_test(a_function_of_the_host_s_card_needs_no_plug),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
