@@ -166,9 +166,20 @@ static const struct {
 static bool
 is_fatal(const NovaError *error)
 {
-    return nova_error_is(error, NOVA_ERROR_INVALID_CONFIGURATION) ||
-           nova_error_is(error, NOVA_ERROR_INVALID_NODE_CONFIGURATION) ||
-           nova_error_is(error, NOVA_ERROR_SERVICE_TOO_OLD);
+    static const NovaErrorKind fatal[] = {
+        NOVA_ERROR_INVALID_CONFIGURATION,
+        NOVA_ERROR_INVALID_NODE_CONFIGURATION,
+        NOVA_ERROR_SERVICE_TOO_OLD,
+        NOVA_ERROR_PLACEMENT_PCI_EXCEPTION,
+        NOVA_ERROR_PLACEMENT_PCI_DEPENDENT_DEVICE_EXCEPTION,
+        NOVA_ERROR_PLACEMENT_PCI_MIXED_RESOURCE_CLASS_EXCEPTION,
+        NOVA_ERROR_PLACEMENT_PCI_MIXED_TRAITS_EXCEPTION,
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(fatal); i++)
+        if (nova_error_is(error, fatal[i]))
+            return true;
+    return false;
 }
 
 static bool

@@ -102,6 +102,8 @@ libkilonova_a_SOURCES += \
 	compute/move_claim.c compute/move_claim.h \
 	compute/own_requests.c compute/own_requests.h \
 	compute/pci_alias.c compute/pci_alias.h \
+	compute/pci_placement.c compute/pci_placement.h \
+	compute/placement_names.c compute/placement_names.h compute/standard_traits.def \
 	compute/pci_profile.c compute/pci_profile.h \
 	compute/pci_providers.c compute/pci_providers.h \
 	compute/pci_states.c compute/pci_states.h \
@@ -122,6 +124,7 @@ unit_tests += tests/unit/test_node_id tests/unit/test_drift tests/unit/test_buil
 unit_tests += tests/unit/test_init_host tests/unit/test_instance_events tests/unit/test_move_claim
 unit_tests += tests/unit/test_numa_claim tests/unit/test_numa_cases
 unit_tests += tests/unit/test_power_sync
+unit_tests += tests/unit/test_pci_placement
 unit_tests += tests/unit/test_host_pci tests/unit/test_pci_requests tests/unit/test_pci_tracker
 EXTRA_DIST += tests/differential/host_pci_oracle.py
 

@@ -78,6 +78,7 @@ hold(ResourceTracker *tracker, const Instance *instance, const Migration *migrat
     Usage *usage = tracker_usage_of(instance, flavor, numa_of_side(instance, side));
 
     usage->migration_uuid = g_strdup(migration->uuid);
+    usage->is_moving_here = is_source(tracker, migration) && is_target(tracker, migration);
     g_hash_table_replace(tracker->moves, g_strdup(instance->uuid), usage);
 }
 

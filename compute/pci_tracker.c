@@ -393,6 +393,15 @@ pci_tracker_allocate(PciTracker *tracker, Instance *instance, NovaError **err)
 
 /* ---- saving ---- */
 
+bool
+pci_tracker_has_changes(const PciTracker *tracker)
+{
+    for (guint i = 0; i < tracker->units->len; i++)
+        if (object_has_changes(((PciUnit *)tracker->units->pdata[i])->device))
+            return true;
+    return false;
+}
+
 static bool
 save_changed(PciTracker *tracker, Conductor *conductor, const RequestContext *ctx, NovaError **err)
 {

@@ -57,6 +57,7 @@ void pci_tracker_release_unknown(PciTracker *tracker, GHashTable *known);
 /* Borrowed; NULL: no such device. */
 const PciDevice *pci_tracker_find(const PciTracker *tracker, const char *address);
 
+bool pci_tracker_has_changes(const PciTracker *tracker);
 /* Tells the conductor what has changed; devices that are gone leave the list. */
 bool pci_tracker_save(PciTracker *tracker, Conductor *conductor, const RequestContext *ctx,
                       NovaError **err) G_GNUC_WARN_UNUSED_RESULT;

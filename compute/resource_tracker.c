@@ -532,8 +532,10 @@ reserved_disk_gib(const Options *options)
 
 typedef struct PlacementView {
     ResourceTracker *tracker;
+    const RequestContext *ctx;
     int64_t disk_gib;
     bool is_disabled;
+    json_t *healed; /* of the last attempt: tracker_report_pci() */
 } PlacementView;
 
 static void
@@ -559,8 +561,8 @@ update_traits(Provider *provider, const PlacementView *view)
 static bool
 update_provider(ProviderTree *tree, void *user, NovaError **err)
 {
-    const PlacementView *view = user;
-    const ResourceTracker *tracker = view->tracker;
+    PlacementView *view = user;
+    ResourceTracker *tracker = view->tracker;
     const OptionsDefault *o = &tracker->options->default_group;
     Provider *provider = provider_tree_find(tree, tracker->node_uuid);
     json_auto_t *inventory = json_object();
@@ -580,23 +582,45 @@ update_provider(ProviderTree *tree, void *user, NovaError **err)
                                   o->initial_disk_allocation_ratio));
     provider_set_inventory(provider, inventory);
     update_traits(provider, view);
-    return true;
+    json_decref(view->healed);
+    return tracker_report_pci(tracker, view->ctx, tree, &view->healed, err);
+}
+
+static bool
+sync_placement(PlacementView *view, NovaError **err)
+{
+    ResourceTracker *tracker = view->tracker;
+    NovaError *error = NULL;
+
+    if (placement_sync(tracker->placement, view->ctx, tracker->node_uuid, tracker->facts->hostname,
+                       update_provider, view, &error))
+        return true;
+    if (!nova_error_is(error, NOVA_ERROR_INVENTORY_IN_USE))
+        return nova_error_propagate(err, error);
+    nova_error_set(err, NOVA_ERROR_PLACEMENT_PCI_EXCEPTION,
+                   "Failed to gather or report PCI resources to Placement: %s", nova_error_message(error));
+    nova_error_free(error);
+    return false;
 }
 
 static bool
 tell_placement(ResourceTracker *tracker, const RequestContext *ctx, const DiskSpace *disk,
                NovaError **err)
 {
-    PlacementView view = {tracker, disk->total_gib, false};
+    PlacementView view = {tracker, ctx, disk->total_gib, false, NULL};
     Service *service = NULL;
+    bool ok;
 
     if (!conductor_service_get(tracker->conductor, ctx, tracker->options->default_group.host,
                                &service, err))
         return false;
     view.is_disabled = service && service->disabled;
     service_free(service);
-    return placement_sync(tracker->placement, ctx, tracker->node_uuid, tracker->facts->hostname,
-                          update_provider, &view, err);
+    ok = sync_placement(&view, err);
+    if (ok && view.healed)
+        tracker_heal_allocations(tracker, ctx, view.healed);
+    json_decref(view.healed);
+    return ok;
 }
 
 /* With the lock held: the record and those of PCI devices, when anything in them has changed. */
@@ -700,6 +724,17 @@ resource_tracker_update(ResourceTracker *tracker, const RequestContext *ctx, Nov
     return ok;
 }
 
+/* What a guest has of devices is told at once, where Placement knows devices. */
+static bool
+tell_of_pci(ResourceTracker *tracker, const RequestContext *ctx, NovaError **err)
+{
+    DiskSpace disk;
+
+    if (!tracker->options->pci.report_in_placement || !tracker->pci || !pci_tracker_has_changes(tracker->pci))
+        return true;
+    return node_facts_fetch_disk(tracker->options, &disk, err) && tell_placement(tracker, ctx, &disk, err);
+}
+
 void
 tracker_save_usage(ResourceTracker *tracker, const RequestContext *ctx)
 {
@@ -707,6 +742,10 @@ tracker_save_usage(ResourceTracker *tracker, const RequestContext *ctx)
 
     if (!tracker->node)
         return;
+    if (!tell_of_pci(tracker, ctx, &error)) {
+        LOG_WARNING("Telling Placement of PCI devices failed: %s", nova_error_details(error));
+        g_clear_pointer(&error, nova_error_free);
+    }
     fill_usage(tracker);
     if (!save_node(tracker, ctx, &error))
         LOG_WARNING("Saving the compute node failed: %s", nova_error_details(error));

@@ -20,6 +20,7 @@ typedef struct Usage {
     char *project_id;
     InstanceNuma *numa;   /* where it is placed; NULL: anywhere */
     char *migration_uuid; /* of a move's usage, which is no further server; else NULL */
+    bool is_moving_here;  /* such a move from this node to itself */
 } Usage;
 
 struct ResourceTracker {
@@ -63,6 +64,11 @@ bool move_claims_have(const ResourceTracker *tracker, const char *migration_uuid
 /* tracker_pci.c: reads the devices of the database and of the host, once. */
 bool tracker_start_pci(ResourceTracker *tracker, const RequestContext *ctx, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
+/* [pci]report_in_placement, or that it is not used: changes 'tree' as the callback of placement_sync().
+ * *ret_healed: {consumer: its allocations}, to be written after it; new reference. */
+bool tracker_report_pci(ResourceTracker *tracker, const RequestContext *ctx, ProviderTree *tree,
+                        json_t **ret_healed, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+void tracker_heal_allocations(ResourceTracker *tracker, const RequestContext *ctx, const json_t *healed);
 /* The pools into the node's record. */
 void tracker_fill_pci_pools(ResourceTracker *tracker);
 /* Of PciRequest; empty for none (NULL). Owning array. */

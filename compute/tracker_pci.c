@@ -8,6 +8,7 @@
 #include "compute/host_pci.h"
 #include "compute/numa_claim.h"
 #include "compute/pci_alias.h"
+#include "compute/pci_placement.h"
 #include "compute/pci_profile.h"
 #include "compute/pci_sysfs.h"
 #include "compute/resource_tracker_private.h"
@@ -112,6 +113,115 @@ tracker_fill_pci_pools(ResourceTracker *tracker)
         return;
     json_decref(tracker->node->pci_device_pools);
     OBJECT_SET(tracker->node, pci_device_pools, json_incref(pools));
+}
+
+/* ---- Placement ---- */
+
+static bool
+add_consumers(ResourceTracker *tracker, const RequestContext *ctx, const char *provider_uuid,
+              json_t *allocations, NovaError **err)
+{
+    json_auto_t *of_provider =
+        placement_fetch_allocations_for_provider(tracker->placement, ctx, provider_uuid, err);
+    const char *consumer;
+    json_t *ignored, *record;
+
+    if (!of_provider)
+        return false;
+    json_object_foreach (of_provider, consumer, ignored) {
+        if (json_object_get(allocations, consumer))
+            continue;
+        record = placement_fetch_allocations_for_consumer(tracker->placement, ctx, consumer, err);
+        if (!record)
+            return false;
+        json_object_set_new(allocations, consumer, record);
+    }
+    return true;
+}
+
+/* {consumer: its allocations} of all that have something of the tree. */
+static json_t *
+fetch_allocations(ResourceTracker *tracker, const RequestContext *ctx, const ProviderTree *tree,
+                  NovaError **err)
+{
+    json_auto_t *allocations = json_object();
+
+    for (guint i = 0; i < tree->providers->len; i++) {
+        const Provider *provider = tree->providers->pdata[i];
+
+        if (!provider->is_shared && provider->generation != PROVIDER_GENERATION_UNKNOWN &&
+            !add_consumers(tracker, ctx, provider->uuid, allocations, err))
+            return NULL;
+    }
+    return json_incref(allocations);
+}
+
+static GHashTable *
+resizing_here(const ResourceTracker *tracker)
+{
+    GHashTable *uuids = g_hash_table_new(g_str_hash, g_str_equal);
+    GHashTableIter iter;
+    void *uuid, *usage;
+
+    g_hash_table_iter_init(&iter, tracker->moves);
+    while (g_hash_table_iter_next(&iter, &uuid, &usage))
+        if (((Usage *)usage)->is_moving_here)
+            g_hash_table_add(uuids, uuid);
+    return uuids;
+}
+
+static json_t *
+choose(const json_t *allocations, GHashTable *consumers)
+{
+    json_t *chosen = json_object();
+    GHashTableIter iter;
+    void *consumer;
+
+    g_hash_table_iter_init(&iter, consumers);
+    while (g_hash_table_iter_next(&iter, &consumer, NULL))
+        json_object_set(chosen, consumer, json_object_get(allocations, consumer));
+    return chosen;
+}
+
+bool
+tracker_report_pci(ResourceTracker *tracker, const RequestContext *ctx, ProviderTree *tree,
+                   json_t **ret_healed, NovaError **err)
+{
+    json_auto_t *allocations = NULL;
+    g_autoptr(GHashTable) resizing = resizing_here(tracker);
+    g_autoptr(GHashTable) healed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    PciPlacement view = {.tree = tree,
+                         .root_uuid = tracker->node_uuid,
+                         .root_name = tracker->facts->hostname,
+                         .pci = tracker->pci,
+                         .resizing_here = resizing,
+                         .healed = healed};
+
+    *ret_healed = NULL;
+    if (!tracker->options->pci.report_in_placement)
+        return pci_placement_check_unused(tree, err);
+    view.allocations = allocations = fetch_allocations(tracker, ctx, tree, err);
+    if (!allocations || !pci_placement_update(&view, err))
+        return false;
+    *ret_healed = choose(allocations, healed);
+    return true;
+}
+
+void
+tracker_heal_allocations(ResourceTracker *tracker, const RequestContext *ctx, const json_t *healed)
+{
+    const char *consumer;
+    json_t *allocations;
+
+    json_object_foreach ((json_t *)healed, consumer, allocations) {
+        g_autoptr(NovaError) error = NULL;
+
+        LOG_INFO("The PCI devices of %s were missing in its allocations in Placement. This should only happen if "
+                 "[filter_scheduler]pci_in_placement is still disabled.", consumer);
+        if (!placement_put_allocations(tracker->placement, ctx, consumer, allocations, &error))
+            LOG_WARNING("The allocations of %s are still without its PCI devices: %s", consumer,
+                        nova_error_details(error));
+    }
 }
 
 /* ---- claims ---- */

@@ -20,6 +20,7 @@ struct PciSpec {
     char *product_id;
     char *interface; /* devname; NULL: 'rule' says which devices */
     AddressRule rule;
+    json_t *conf; /* as it was written */
     json_t *tags;
     bool is_remote_managed;
     const PciSysfs *sysfs;
@@ -34,6 +35,7 @@ pci_spec_free(PciSpec *spec)
     g_free(spec->product_id);
     g_free(spec->interface);
     pci_address_free(spec->rule.address);
+    json_decref(spec->conf);
     json_decref(spec->tags);
     g_free(spec);
 }
@@ -239,6 +241,7 @@ pci_spec_new(const json_t *object, const PciSysfs *sysfs, bool report_in_placeme
     json_auto_t *vendor = NULL, *product = NULL, *interface = NULL, *address = NULL;
 
     spec->sysfs = sysfs;
+    spec->conf = json_deep_copy(object);
     spec->tags = json_copy((json_t *)object);
     vendor = pop(spec->tags, "vendor_id");
     product = pop(spec->tags, "product_id");
@@ -281,6 +284,18 @@ const json_t *
 pci_spec_tags(const PciSpec *spec)
 {
     return spec->tags;
+}
+
+const json_t *
+pci_spec_conf(const PciSpec *spec)
+{
+    return spec->conf;
+}
+
+const char *
+pci_spec_interface(const PciSpec *spec)
+{
+    return spec->interface;
 }
 
 bool

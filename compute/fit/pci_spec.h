@@ -39,6 +39,10 @@ bool pci_spec_matches(const PciSpec *spec, const PciCandidate *device, bool *ret
                       NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 /* Borrowed: {tag: value}. */
 const json_t *pci_spec_tags(const PciSpec *spec);
+/* Both borrowed: what the operator has written; the network interface that names the device, NULL: an
+ * address does. */
+const json_t *pci_spec_conf(const PciSpec *spec);
+const char *pci_spec_interface(const PciSpec *spec);
 /* Does it look at the card's serial number? */
 bool pci_spec_is_remote_managed(const PciSpec *spec);
 
