@@ -75,7 +75,7 @@ class VmTest(unittest.TestCase):
     def settled(self, server, status, seconds=240):
         def check():
             fresh = self.compute.get_server(server.id)
-            return fresh if fresh.status in ("ACTIVE", "ERROR") and not fresh.task_state else None
+            return fresh if fresh.status in (status, "ERROR") and not fresh.task_state else None
         fresh = wait(seconds, f"{server.name} {status}", check)
         self.assertEqual(fresh.status, status, fresh.fault)
         return fresh
