@@ -52,8 +52,11 @@ class Agent(LabTest):
                                                                               "block_device_mapping"))
         os.kill(agent_pid(), signal.SIGKILL)
         self.restart()
-        final = wait(60, "the server settled", lambda: self.get(server) if self.get(server).task_state is None else None)
-        self.assertIn(final.status, ("ERROR", "ACTIVE"))
+        def settled():  # a build that is begun anew has no task for a moment
+            now = self.get(server)
+            return now.status in ("ERROR", "ACTIVE") and now.task_state is None
+
+        wait(180, "the server settled", settled)
         self.delete(server)
         self.assert_nothing_left()
 
