@@ -545,16 +545,66 @@ fetch_port_facts(GuestConfig *config, const NetworkInfo *network, PortFacts *fac
     return true;
 }
 
+/* Gives 'input' what is known of the host and makes a text from it. The lock is held meanwhile: a
+ * refresh would free what the text is made from. */
+static char *
+make_text(GuestConfig *config, DomainInput *input, GHashTable *formats,
+          char *(*make)(const DomainInput *input, void *user, NovaError **err), void *user,
+          NovaError **err)
+{
+    g_auto(PortFacts) ports = {0};
+    HostFacts facts;
+    char *text = NULL;
+
+    if (!fetch_port_facts(config, input->network_info, &ports, err))
+        return NULL;
+    input->options = config->options;
+    input->now = time(NULL);
+    input->nova_version = NOVA_VERSION;
+    pthread_mutex_lock(&config->lock);
+    if (config->host) {
+        facts = config->facts;
+        facts.disk_formats = formats;
+        facts.pci_interfaces = ports.interfaces;
+        facts.vdpa_devices = ports.vdpa_paths;
+        input->facts = &facts;
+        input->host = config->host;
+        input->domain_capabilities = config->domain_capabilities;
+        text = make(input, user, err);
+    } else {
+        nova_error_set(err, NOVA_ERROR_HYPERVISOR_UNAVAILABLE,
+                       "Connection to the hypervisor is broken on host");
+    }
+    pthread_mutex_unlock(&config->lock);
+    return text;
+}
+
+static char *
+make_domain(const DomainInput *input, void *user, NovaError **err)
+{
+    return domain_xml_make(input, user, err);
+}
+
+static char *
+make_interface(const DomainInput *input, void *user, NovaError **err)
+{
+    return domain_xml_interface(input, user, err);
+}
+
+static char *
+make_metadata(const DomainInput *input, void *user G_GNUC_UNUSED, NovaError **err)
+{
+    return domain_xml_metadata(input, err);
+}
+
 char *
 guest_config_make_xml(GuestConfig *config, const GuestPlan *plan, Instance *instance,
                       NovaError **err)
 {
     g_autoptr(GHashTable) formats = disk_formats(config->options, instance, plan);
     g_auto(DomainOutput) output = {0};
-    g_auto(PortFacts) ports = {0};
     GuestRescue rescue = {plan->rescue_kernel_id, plan->rescue_ramdisk_id};
     DomainInput input = {
-        .options = config->options,
         .instance = instance,
         .instance_name = plan->name,
         .image = plan->image,
@@ -565,34 +615,40 @@ guest_config_make_xml(GuestConfig *config, const GuestPlan *plan, Instance *inst
         .rescue = plan->is_rescue ? &rescue : NULL,
         .acquire_serial_port = serial_ports_acquire,
         .user = config->serial_ports,
-        .now = time(NULL),
-        .nova_version = NOVA_VERSION,
     };
-    HostFacts facts;
-    char *xml;
+    char *xml = make_text(config, &input, formats, make_domain, &output, err);
 
-    if (!fetch_port_facts(config, plan->network, &ports, err))
-        return NULL;
-    /* The lock is held while the text is made: a refresh would free what it is made from. */
-    pthread_mutex_lock(&config->lock);
-    if (!config->host) {
-        pthread_mutex_unlock(&config->lock);
-        nova_error_set(err, NOVA_ERROR_HYPERVISOR_UNAVAILABLE,
-                       "Connection to the hypervisor is broken on host");
-        return NULL;
-    }
-    facts = config->facts;
-    facts.disk_formats = formats;
-    facts.pci_interfaces = ports.interfaces;
-    facts.vdpa_devices = ports.vdpa_paths;
-    input.facts = &facts;
-    input.host = config->host;
-    input.domain_capabilities = config->domain_capabilities;
-    xml = domain_xml_make(&input, &output, err);
-    pthread_mutex_unlock(&config->lock);
     if (xml)
         apply_output(instance, &output);
     return xml;
+}
+
+char *
+guest_config_make_interface(GuestConfig *config, const Instance *instance, const NetworkInfo *network,
+                            const Vif *vif, NovaError **err)
+{
+    g_autoptr(ImageMeta) image = image_meta_from_instance(instance, err);
+    DomainInput input = {
+        .instance = instance, .image = image, .instance_image = image, .network_info = network};
+
+    return image ? make_text(config, &input, NULL, make_interface, (void *)vif, err) : NULL;
+}
+
+char *
+guest_config_make_metadata(GuestConfig *config, const Instance *instance, const NetworkInfo *network,
+                           NovaError **err)
+{
+    g_autoptr(ImageMeta) image = image_meta_from_instance(instance, err);
+    g_autofree char *name = guest_name_of_instance(config->options, instance);
+    DomainInput input = {
+        .instance = instance,
+        .instance_name = name,
+        .image = image,
+        .instance_image = image,
+        .network_info = network,
+    };
+
+    return image ? make_text(config, &input, NULL, make_metadata, NULL, err) : NULL;
 }
 
 /* ---- the record ---- */

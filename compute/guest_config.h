@@ -60,6 +60,15 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(GuestPlan, guest_plan_free)
 char *guest_config_make_xml(GuestConfig *config, const GuestPlan *plan, Instance *instance,
                             NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
+/* The <interface> (or <hostdev>) of one port of 'network', for a hot-plug. Caller frees. */
+char *guest_config_make_interface(GuestConfig *config, const Instance *instance,
+                                  const NetworkInfo *network, const Vif *vif, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+/* The <nova:instance> element of the domain's metadata, with these ports. Caller frees. */
+char *guest_config_make_metadata(GuestConfig *config, const Instance *instance,
+                                 const NetworkInfo *network, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+
 /* What the image left open is noted in the record as it was decided, so that a later release of Nova
  * decides the same (LibvirtDriver._register_undefined_instance_details); not saved. */
 void guest_config_note_defaults(const GuestConfig *config, const GuestPlan *plan, Instance *instance);

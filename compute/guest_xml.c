@@ -29,11 +29,17 @@ parse_devices(const char *xml, xmlDoc **ret_document)
 }
 
 static xmlNode *
-next_disk(xmlNode *node)
+next_named(xmlNode *node, const char *name)
 {
-    while (node && !(node->type == XML_ELEMENT_NODE && strcmp((const char *)node->name, "disk") == 0))
+    while (node && !(node->type == XML_ELEMENT_NODE && strcmp((const char *)node->name, name) == 0))
         node = node->next;
     return node;
+}
+
+static xmlNode *
+next_disk(xmlNode *node)
+{
+    return next_named(node, "disk");
 }
 
 /* An attribute of a child element; caller frees. */
@@ -69,6 +75,38 @@ guest_xml_root_disk(const char *xml, RootDisk *ret_disk, NovaError **err)
     *ret_disk = found;
     found = (RootDisk){0};
     return true;
+}
+
+static char *
+node_text(xmlDoc *document, xmlNode *node)
+{
+    xmlBuffer *buffer = xmlBufferCreate();
+    char *text = NULL;
+
+    if (buffer && xmlNodeDump(buffer, document, node, 0, 0) >= 0)
+        text = g_strdup((const char *)xmlBufferContent(buffer));
+    if (buffer)
+        xmlBufferFree(buffer);
+    return text;
+}
+
+char *
+guest_xml_find_interface(const char *xml, const char *mac, char **ret_alias)
+{
+    g_autoptr(xmlDoc) document = NULL;
+    xmlNode *devices = parse_devices(xml, &document);
+    xmlNode *node = devices ? next_named(devices->children, "interface") : NULL;
+
+    *ret_alias = NULL;
+    for (; node; node = next_named(node->next, "interface")) {
+        g_autofree char *address = child_attribute(node, "mac", "address");
+
+        if (!address || g_ascii_strcasecmp(address, mac) != 0)
+            continue;
+        *ret_alias = child_attribute(node, "alias", "name");
+        return node_text(document, node);
+    }
+    return NULL;
 }
 
 bool

@@ -20,5 +20,9 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(RootDisk, root_disk_clear)
 bool guest_xml_root_disk(const char *xml, RootDisk *ret_disk, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
 
+/* The <interface> with that MAC address, whatever its letters' case: its own text; NULL: there is none.
+ * *ret_alias is NULL in a definition. Caller frees both. */
+char *guest_xml_find_interface(const char *xml, const char *mac, char **ret_alias);
+
 /* The mirror of a block copy has caught up: <mirror ready='yes'/> of that disk. */
 bool guest_xml_is_mirror_ready(const char *xml, const char *target);

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "agent/base/log.h"
+#include "compute/device_wait.h"
 #include "compute/libvirt_auto.h"
 #include "compute/stop_delay.h"
 
@@ -31,6 +32,7 @@ struct Hypervisor {
     GHashTable *domain_capabilities; /* guarded by lock; "emulator|arch|machine|type" → XML */
     int timer;
     StopDelay *stops;              /* LIBVIRT thread only */
+    DeviceWaits *device_waits;
     pthread_mutex_t event_lock;
     pthread_cond_t event;          /* event_serial went up */
     uint64_t event_serial;         /* guarded by event_lock */
@@ -124,6 +126,7 @@ on_lifecycle(virConnectPtr connection, virDomainPtr domain, int event, int detai
     if (kind < 0 || virDomainGetUUIDString(domain, uuid) < 0)
         return 0;
     if (kind == LIFECYCLE_STOPPED) {
+        device_waits_tell(hypervisor->device_waits, uuid, NULL, DEVICE_GUEST_STOPPED);
         stop_delay_add(hypervisor->stops, uuid, g_get_monotonic_time());
         return 0;
     }
@@ -132,14 +135,27 @@ on_lifecycle(virConnectPtr connection, virDomainPtr domain, int event, int detai
     return 0;
 }
 
-/* A device is out of its guest, or will not go: whoever waits for it looks again. */
+static void
+tell_device(Hypervisor *hypervisor, virDomainPtr domain, const char *alias, DeviceOutcome outcome)
+{
+    char uuid[VIR_UUID_STRING_BUFLEN];
+
+    if (virDomainGetUUIDString(domain, uuid) == 0)
+        device_waits_tell(hypervisor->device_waits, uuid, alias, outcome);
+}
+
 static void
 on_device_removed(virConnectPtr connection, virDomainPtr domain, const char *alias, void *user)
 {
     (void)connection;
-    (void)domain;
-    LOG_DEBUG("Device %s was removed from its guest, or could not be", alias);
-    note_event(user);
+    tell_device(user, domain, alias, DEVICE_REMOVED);
+}
+
+static void
+on_device_removal_failed(virConnectPtr connection, virDomainPtr domain, const char *alias, void *user)
+{
+    (void)connection;
+    tell_device(user, domain, alias, DEVICE_REMOVAL_FAILED);
 }
 
 static const char *
@@ -195,8 +211,8 @@ register_device_events(virConnectPtr connection, Hypervisor *hypervisor)
                                          VIR_DOMAIN_EVENT_CALLBACK(on_device_removed), hypervisor,
                                          NULL) < 0 ||
         virConnectDomainEventRegisterAny(connection, NULL, VIR_DOMAIN_EVENT_ID_DEVICE_REMOVAL_FAILED,
-                                         VIR_DOMAIN_EVENT_CALLBACK(on_device_removed), hypervisor,
-                                         NULL) < 0)
+                                         VIR_DOMAIN_EVENT_CALLBACK(on_device_removal_failed),
+                                         hypervisor, NULL) < 0)
         LOG_DEBUG("libvirt at %s tells nothing of removed devices", hypervisor->uri);
 }
 
@@ -343,6 +359,7 @@ hypervisor_new(const char *uri, const HypervisorCallbacks *callbacks)
     virSetErrorFunc(NULL, swallow_error);
     virEventRegisterDefaultImpl();
     hypervisor->stops = stop_delay_new();
+    hypervisor->device_waits = device_waits_new();
     hypervisor->timer = virEventAddTimeout(RECONNECT_MS, on_timer, hypervisor, NULL);
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, 256 * 1024);
@@ -371,11 +388,18 @@ hypervisor_free(Hypervisor *hypervisor)
     pthread_mutex_unlock(&hypervisor->lock);
     g_hash_table_unref(hypervisor->domain_capabilities);
     stop_delay_free(hypervisor->stops);
+    device_waits_free(hypervisor->device_waits);
     pthread_mutex_destroy(&hypervisor->lock);
     pthread_mutex_destroy(&hypervisor->event_lock);
     pthread_cond_destroy(&hypervisor->event);
     g_free(hypervisor->uri);
     g_free(hypervisor);
+}
+
+DeviceWaits *
+hypervisor_device_waits(Hypervisor *hypervisor)
+{
+    return hypervisor->device_waits;
 }
 
 uint64_t

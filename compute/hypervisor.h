@@ -12,6 +12,7 @@
 
 #include "agent/base/nova_error.h"
 #include "agent/objects/states.h"
+#include "compute/device_wait.h"
 
 typedef struct Hypervisor Hypervisor;
 
@@ -98,3 +99,6 @@ void *hypervisor_ref_connection(Hypervisor *hypervisor, NovaError **err);
  * (g_get_monotonic_time()). Take the serial first, then look at the domain, then wait. */
 uint64_t hypervisor_event_serial(Hypervisor *hypervisor);
 bool hypervisor_wait_event(Hypervisor *hypervisor, uint64_t serial, int64_t deadline_us);
+
+/* Who waits for a device to leave a guest; told by libvirt's events. Borrowed. */
+DeviceWaits *hypervisor_device_waits(Hypervisor *hypervisor);

@@ -135,6 +135,14 @@ libkilonova_a_SOURCES += compute/ops/spawn.c compute/ops/spawn.h compute/ops/reb
 # Resizes and cold migrations.
 libkilonova_a_SOURCES += compute/ops/move.c compute/ops/move.h compute/ops/resize.c compute/ops/resize_end.c
 
+# Devices that come and go while the guest runs.
+libkilonova_a_SOURCES += \
+	compute/device_metadata.c compute/device_metadata.h \
+	compute/device_wait.c compute/device_wait.h \
+	compute/guest_device.c compute/guest_device.h \
+	compute/ops/interface.c
+unit_tests += tests/unit/test_guest_devices
+
 # Images of a server's disk.
 libkilonova_a_SOURCES += compute/ops/snapshot.c compute/ops/snapshot.h compute/ops/snapshot_take.c compute/ops/snapshot_undo.c compute/ops/snapshot_undo.h
 unit_tests += tests/unit/test_snapshot

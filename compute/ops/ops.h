@@ -50,6 +50,10 @@ bool op_shelve_instance(Operation *op, NovaError **err);
 bool op_shelve_offload_instance(Operation *op, NovaError **err);
 bool op_unshelve_instance(Operation *op, NovaError **err);
 
+/* interface.c */
+bool op_attach_interface(Operation *op, NovaError **err);
+bool op_detach_interface(Operation *op, NovaError **err);
+
 /* events.c */
 bool op_external_instance_event(Operation *op, NovaError **err);
 

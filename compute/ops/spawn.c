@@ -29,9 +29,8 @@ spawn_prepare_plug_events(Operation *op, const GuestPlan *plan)
 }
 
 static bool
-make_config_drive(void *user, NovaError **err)
+make_config_drive(const Spawn *spawn, NovaError **err)
 {
-    const Spawn *spawn = user;
     Operation *op = spawn->op;
     g_autofree char *path = disks_path(op->host->options, op->instance->uuid, "disk.config");
     const char *groups[] = {"default", NULL};
@@ -50,6 +49,19 @@ make_config_drive(void *user, NovaError **err)
     return config_drive_create(op->host->options, op->host->keystone, &input, path, err);
 }
 
+/* Between definition and start: libvirt has given the devices their addresses, and the config drive
+ * tells the guest which of them has which tag. */
+static bool
+prepare_metadata(void *user, NovaError **err)
+{
+    const Spawn *spawn = user;
+    Operation *op = spawn->op;
+
+    return step_note_devices(op->host, op->ctx, op->instance, spawn->plan->network, spawn->plan->bdms,
+                             err) &&
+           make_config_drive(spawn, err);
+}
+
 bool
 spawn_guest(const Spawn *spawn, NovaError **err)
 {
@@ -57,7 +69,7 @@ spawn_guest(const Spawn *spawn, NovaError **err)
     g_autoptr(EventWaiter) waiter = NULL;
     gint64 started = g_get_monotonic_time();
     StartGuest start = {
-        .plan = spawn->plan, .before_start = make_config_drive, .user = (void *)spawn};
+        .plan = spawn->plan, .before_start = prepare_metadata, .user = (void *)spawn};
 
     if (!step_create_disks(op->host, op->ctx, op->instance, spawn->plan, err))
         return nova_error_prefix(err, "creating the disks");

@@ -8,6 +8,7 @@
 
 #include "agent/base/json.h"
 #include "agent/base/log.h"
+#include "compute/device_metadata.h"
 #include "compute/pci_providers.h"
 #include "network/vif_plug.h"
 #include "storage/disks.h"
@@ -181,6 +182,38 @@ step_create_disks(Host *host, const RequestContext *ctx, const Instance *instanc
     disks = disk_plan_for_instance(instance, plan->bdms, (const char *const *)names->pdata);
     return disks_create(host->options, host->image_cache, ctx, instance->uuid, disks, NULL, err) &&
            disks_ensure_console_log(host->options, instance->uuid, err);
+}
+
+static char *
+fetch_definition(Host *host, const Instance *instance, NovaError **err)
+{
+    g_autoptr(Guest) guest = guest_lookup(host->hypervisor, instance->uuid, err);
+
+    return guest ? guest_fetch_xml(guest, false, err) : NULL;
+}
+
+bool
+step_note_devices(Host *host, const RequestContext *ctx, Instance *instance, const NetworkInfo *network,
+                  const GPtrArray *bdms, NovaError **err)
+{
+    g_autoptr(GPtrArray) rows = NULL;
+    g_autofree char *xml = NULL;
+    DeviceMetadataInput input = {.network = network, .bdms = bdms};
+
+    if (network->vifs->len > 0) {
+        rows = conductor_vifs_by_instance(host->conductor, ctx, instance->uuid, err);
+        if (!rows)
+            return false;
+        input.vif_rows = rows;
+    }
+    if (!device_metadata_is_needed(&input) && !instance->device_metadata)
+        return true;
+    input.domain_xml = xml = fetch_definition(host, instance, err);
+    if (!xml)
+        return false;
+    g_clear_pointer(&instance->device_metadata, json_decref);
+    OBJECT_SET(instance, device_metadata, device_metadata_make(&input));
+    return true;
 }
 
 /* ---- start ---- */

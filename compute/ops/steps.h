@@ -10,6 +10,12 @@
 NetworkInfo *step_cached_network(const Instance *instance, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
 
+/* The tags of the defined guest's devices, as its metadata tells them, into the record; not saved.
+ * 'bdms' of BlockDeviceMapping. */
+bool step_note_devices(Host *host, const RequestContext *ctx, Instance *instance,
+                       const NetworkInfo *network, const GPtrArray *bdms, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+
 /* What a guest is made from, all read from the instance's record and the conductor. */
 GuestPlan *step_plan_guest(Host *host, const RequestContext *ctx, Instance *instance,
                            NovaError **err) G_GNUC_WARN_UNUSED_RESULT;

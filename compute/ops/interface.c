@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ports that come to a server and leave it while it exists. */
+#define LOG_NAME "kilonova.compute.interface"
+#include "compute/ops/ops.h"
+
+#include <string.h>
+
+#include "agent/base/json.h"
+#include "agent/base/log.h"
+#include "agent/objects/network_request.h"
+#include "compute/guest_device.h"
+#include "compute/guest_xml.h"
+#include "compute/ops/steps.h"
+#include "network/vif_plug.h"
+
+/* What a killed attach leaves for its successor: which ports the server had before. */
+#define NOTE_HAD_PORT "had "
+
+static bool
+attach_failed(const Operation *op, NovaError **err)
+{
+    nova_error_set(err, NOVA_ERROR_INTERFACE_ATTACH_FAILED,
+                   "Failed to attach network adapter device to %s", op->instance->uuid);
+    return false;
+}
+
+static bool
+detach_failed(const Operation *op, NovaError **err)
+{
+    nova_error_set(err, NOVA_ERROR_INTERFACE_DETACH_FAILED,
+                   "Failed to detach network adapter device from %s", op->instance->uuid);
+    return false;
+}
+
+static void
+notify(Operation *op, const char *action, const char *phase, const NovaError *error)
+{
+    notifier_instance(op->host->notifier, op->ctx, op->instance, action, phase, error);
+}
+
+static const Vif *
+find_vif(const NetworkInfo *network, const char *port_id)
+{
+    for (guint i = 0; i < network->vifs->len; i++) {
+        const Vif *vif = network->vifs->pdata[i];
+
+        if (g_strcmp0(vif->id, port_id) == 0)
+            return vif;
+    }
+    return NULL;
+}
+
+/* ---- the guest's side ---- */
+
+static bool
+plug(const Operation *op, const Vif *vif, NovaError **err)
+{
+    g_autoptr(GPtrArray) one = g_ptr_array_new();
+
+    g_ptr_array_add(one, (void *)vif);
+    return vif_plug_all(op->host->ovsdb, op->host->options, one, op->instance->uuid, err);
+}
+
+static bool
+unplug(const Operation *op, const Vif *vif, NovaError **err)
+{
+    g_autoptr(GPtrArray) one = g_ptr_array_new();
+
+    g_ptr_array_add(one, (void *)vif);
+    return vif_unplug_all(op->host->ovsdb, op->host->options, one, op->instance->uuid, err);
+}
+
+static void
+unplug_or_warn(const Operation *op, const Vif *vif)
+{
+    g_autoptr(NovaError) error = NULL;
+
+    if (!unplug(op, vif, &error))
+        LOG_WARNING("Unplugging port %s: %s", vif->id, nova_error_details(error));
+}
+
+static char *
+find_interface(const char *domain_xml, const void *mac, char **ret_alias)
+{
+    return guest_xml_find_interface(domain_xml, mac, ret_alias);
+}
+
+/* The port leaves the guest and is unplugged, also when the guest did not let go of it. */
+static bool
+take_from_guest(const Operation *op, Guest *guest, const Vif *vif, NovaError **err)
+{
+    g_autofree char *name = vif_make_devname(vif);
+    GuestDevice device = {name, find_interface, vif->address};
+    g_autoptr(NovaError) error = NULL;
+
+    if (!guest_detach_device(guest, &device, op->host->options, &error) &&
+        nova_error_is(error, NOVA_ERROR_DEVICE_NOT_FOUND)) {
+        LOG_WARNING("Detaching interface %s failed because the device is no longer found on the guest.",
+                    vif->address);
+        g_clear_pointer(&error, nova_error_free);
+    }
+    if (!error)
+        return unplug(op, vif, err);
+    unplug_or_warn(op, vif);
+    return nova_error_propagate(err, g_steal_pointer(&error));
+}
+
+/* Which ports the domain belongs to is said in its metadata, too; without, it works as well. */
+static void
+update_guest_metadata(const Operation *op, Guest *guest, const NetworkInfo *network)
+{
+    g_autoptr(NovaError) error = NULL;
+    g_autofree char *xml =
+        guest_config_make_metadata(op->host->guest_config, op->instance, network, &error);
+
+    if (!xml || !guest_set_metadata(guest, xml, &error))
+        LOG_WARNING("updating libvirt metadata failed: %s", nova_error_details(error));
+}
+
+static bool
+note_tags(const Operation *op, const NetworkInfo *network, NovaError **err)
+{
+    g_autoptr(GPtrArray) bdms =
+        conductor_bdms_by_instance(op->host->conductor, op->ctx, op->instance->uuid, err);
+
+    return bdms && step_note_devices(op->host, op->ctx, op->instance, network, bdms, err) &&
+           conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT_ANY, err);
+}
+
+/* LibvirtDriver.attach_interface() */
+static bool
+give_to_guest(const Operation *op, const Vif *vif, NovaError **err)
+{
+    g_autoptr(Guest) guest = guest_lookup(op->host->hypervisor, op->instance->uuid, err);
+    g_autoptr(NetworkInfo) network = guest ? step_cached_network(op->instance, err) : NULL;
+    g_autofree char *xml = NULL;
+    g_autoptr(NovaError) undo = NULL;
+
+    if (!network || !plug(op, vif, err))
+        return false;
+    xml = guest_config_make_interface(op->host->guest_config, op->instance, network, vif, err);
+    if (!xml || !guest_attach_device(guest, xml, err)) {
+        unplug_or_warn(op, vif);
+        return false;
+    }
+    if (!note_tags(op, network, err)) {
+        if (!take_from_guest(op, guest, vif, &undo))
+            LOG_WARNING("Taking port %s back: %s", vif->id, nova_error_details(undo));
+        return false;
+    }
+    update_guest_metadata(op, guest, network);
+    return true;
+}
+
+/* ---- Neutron's side ---- */
+
+/* The port is unbound or deleted, and its part of the allocation given back. */
+static bool
+release_port(Operation *op, const char *port_id, NovaError **err)
+{
+    json_auto_t *resources = NULL;
+    g_autoptr(NetworkInfo) left = neutron_deallocate_port(op->host->neutron, op->ctx, op->instance,
+                                                          port_id, &resources, err);
+
+    return left && (json_object_size(resources) == 0 ||
+                    placement_remove_resources(op->host->placement, op->ctx, op->instance->uuid,
+                                               resources, err));
+}
+
+static void
+release_port_or_warn(Operation *op, const char *port_id)
+{
+    g_autoptr(NovaError) error = NULL;
+
+    if (!release_port(op, port_id, &error))
+        LOG_WARNING("Failed to deallocate port %s for instance. Error: %s", port_id,
+                    nova_error_details(error));
+}
+
+static NetworkRequestList *
+requested_port(const Operation *op, NovaError **err)
+{
+    json_auto_t *request = json_pack(
+        "{s:s?, s:s?, s:s?, s:n, s:s?, s:n, s:n}", "network_id",
+        json_get_string(op->args, "network_id", NULL), "port_id",
+        json_get_string(op->args, "port_id", NULL), "address",
+        json_get_string(op->args, "requested_ip", NULL), "pci_request_id", "tag",
+        json_get_string(op->args, "tag", NULL), "arq_uuid", "device_profile");
+    json_auto_t *list =
+        json_pack("{s:[o]}", "objects", object_new_primitive("NetworkRequest", "1.4", json_incref(request)));
+    json_auto_t *primitive = object_new_primitive("NetworkRequestList", "1.1", json_incref(list));
+
+    return network_request_list_from_json(primitive, err);
+}
+
+/* The new port, in the server's cache from now on. */
+static NetworkInfo *
+allocate_port(Operation *op, NovaError **err)
+{
+    g_autoptr(NetworkRequestList) requested = requested_port(op, err);
+    NeutronAllocation what = {.requested = requested, .host = op->host->name};
+    g_autoptr(NetworkInfo) network =
+        requested ? neutron_allocate_for_instance(op->host->neutron, op->ctx, op->instance, &what, err)
+                  : NULL;
+
+    if (!network)
+        return NULL;
+    if (network->vifs->len == 1)
+        return g_steal_pointer(&network);
+    LOG_ERROR("allocate_for_instance returned %u ports", network->vifs->len);
+    attach_failed(op, err);
+    return NULL;
+}
+
+/* ---- an attach that was killed ---- */
+
+static void
+note_ports(Operation *op, const NetworkInfo *network)
+{
+    for (guint i = 0; i < network->vifs->len; i++) {
+        g_autofree char *note =
+            g_strconcat(NOTE_HAD_PORT, ((const Vif *)network->vifs->pdata[i])->id, NULL);
+
+        operation_note(op, note);
+    }
+}
+
+static bool
+had_port(const Operation *op, const char *port_id)
+{
+    g_autofree char *note = g_strconcat(NOTE_HAD_PORT, port_id, NULL);
+
+    return operation_has_note(op, note);
+}
+
+static bool
+undo_port(Operation *op, Guest *guest, const Vif *vif, NovaError **err)
+{
+    const char *given = json_get_string(op->args, "port_id", NULL);
+    g_autoptr(GPtrArray) ports = NULL;
+
+    if (guest && !take_from_guest(op, guest, vif, err))
+        return false;
+    if (g_strcmp0(given, vif->id) != 0)
+        return release_port(op, vif->id, err);
+    ports = g_ptr_array_new(); /* the cache may not say yet that it is the user's own */
+    g_ptr_array_add(ports, (void *)vif->id);
+    neutron_unbind_ports(op->host->neutron, op->ctx, ports, true);
+    return true;
+}
+
+/* Whoever asked has had its answer, a time-out: the server is as it was before. */
+static bool
+undo_attach(Operation *op, NovaError **err)
+{
+    static const NeutronRefresh all = {.from_neutron = true};
+    NovaError *error = NULL;
+    g_autoptr(NetworkInfo) network =
+        neutron_fetch_instance_nw_info(op->host->neutron, op->ctx, op->instance, &all, err);
+    g_autoptr(NetworkInfo) left = NULL;
+    g_autoptr(Guest) guest = network ? guest_find(op->host->hypervisor, op->instance->uuid, &error) : NULL;
+
+    if (error)
+        return nova_error_propagate(err, error);
+    for (guint i = 0; network && i < network->vifs->len; i++) {
+        const Vif *vif = network->vifs->pdata[i];
+
+        if (!had_port(op, vif->id) && !undo_port(op, guest, vif, err))
+            return false;
+    }
+    left = network ? neutron_fetch_instance_nw_info(op->host->neutron, op->ctx, op->instance, &all, err)
+                   : NULL;
+    if (left && guest)
+        update_guest_metadata(op, guest, left);
+    return left && attach_failed(op, err);
+}
+
+/* ---- the operations ---- */
+
+static bool
+attach(Operation *op, NovaError **err)
+{
+    g_autoptr(NetworkInfo) added = allocate_port(op, err);
+    g_autoptr(NovaError) error = NULL;
+    const Vif *vif;
+
+    if (!added)
+        return false;
+    vif = added->vifs->pdata[0];
+    operation_step(op, "attaching the port");
+    if (!give_to_guest(op, vif, &error)) {
+        LOG_WARNING("attach interface failed , try to deallocate port %s, reason: %s", vif->id,
+                    nova_error_details(error));
+        release_port_or_warn(op, vif->id);
+        notify(op, "interface_attach", "error", error);
+        return attach_failed(op, err);
+    }
+    op->result = json_incref(json_array_get(added->json, 0));
+    return conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT_ANY, err);
+}
+
+bool
+op_attach_interface(Operation *op, NovaError **err)
+{
+    g_autoptr(NetworkInfo) before = NULL;
+
+    if (op->is_resumed)
+        return undo_attach(op, err);
+    if (!step_load_instance(op->host, op->ctx, op->instance, err) ||
+        !conductor_info_cache_refresh(op->host->conductor, op->ctx, op->instance, err))
+        return false;
+    before = step_cached_network(op->instance, err);
+    if (!before)
+        return false;
+    notify(op, "interface_attach", "start", NULL);
+    note_ports(op, before);
+    if (!attach(op, err))
+        return false;
+    notify(op, "interface_attach", "end", NULL);
+    return true;
+}
+
+/* The ports that the guest keeps, by its metadata. */
+static NetworkInfo *
+without(const NetworkInfo *network, const char *port_id)
+{
+    json_auto_t *left = json_array();
+    json_t *vif;
+    size_t i;
+
+    json_array_foreach (network->json, i, vif)
+        if (g_strcmp0(json_get_string(vif, "id", NULL), port_id) != 0)
+            json_array_append(left, vif);
+    return network_info_from_json(left, NULL);
+}
+
+static bool
+detach_from_guest(Operation *op, const NetworkInfo *network, const Vif *vif, NovaError **err)
+{
+    g_autoptr(Guest) guest = guest_lookup(op->host->hypervisor, op->instance->uuid, err);
+    g_autoptr(NetworkInfo) left = NULL;
+
+    if (!guest || !take_from_guest(op, guest, vif, err))
+        return false;
+    left = without(network, vif->id);
+    if (left)
+        update_guest_metadata(op, guest, left);
+    return true;
+}
+
+bool
+op_detach_interface(Operation *op, NovaError **err)
+{
+    const char *port_id = json_get_string(op->args, "port_id", "");
+    g_autoptr(NetworkInfo) network = NULL;
+    g_autoptr(NovaError) error = NULL;
+    const Vif *vif;
+
+    if (!step_load_instance(op->host, op->ctx, op->instance, err) ||
+        !conductor_info_cache_refresh(op->host->conductor, op->ctx, op->instance, err))
+        return false;
+    network = step_cached_network(op->instance, err);
+    vif = network ? find_vif(network, port_id) : NULL;
+    if (network && !vif && op->is_resumed)
+        return true; /* the process before us had got as far as that */
+    if (!vif)
+        return network && nova_error_set(err, NOVA_ERROR_PORT_NOT_FOUND, "Port %s is not attached", port_id);
+    notify(op, "interface_detach", "start", NULL);
+    operation_step(op, "detaching the port");
+    if (!detach_from_guest(op, network, vif, &error)) {
+        LOG_WARNING("Detach interface failed, port_id=%s, reason: %s", port_id, nova_error_details(error));
+        return detach_failed(op, err);
+    }
+    if (!release_port(op, port_id, err) ||
+        !conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT_ANY, err))
+        return false;
+    notify(op, "interface_detach", "end", NULL);
+    return true;
+}
