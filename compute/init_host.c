@@ -141,6 +141,7 @@ typedef enum PowerIs {
 #define REBUILD_TASKS (TASK(REBUILDING) | TASK(REBUILD_BLOCK_DEVICE_MAPPING) | TASK(REBUILD_SPAWNING))
 #define SNAPSHOT_TASKS                                                                             \
     (TASK(IMAGE_SNAPSHOT_PENDING) | TASK(IMAGE_PENDING_UPLOAD) | TASK(IMAGE_UPLOADING) | TASK(IMAGE_SNAPSHOT))
+#define MOVED_TASKS (TASK(RESIZE_MIGRATED) | TASK(RESIZE_FINISH) | TASK(RESIZE_REVERTING))
 #define SOFT_REBOOT_STARTED (TASK(REBOOTING) | TASK(REBOOT_STARTED))
 #define HARD_REBOOT_STARTED (TASK(REBOOTING_HARD) | TASK(REBOOT_STARTED_HARD))
 #define HARD_REBOOT_ALLOWED (VM(ACTIVE) | VM(STOPPED) | VM(PAUSED) | VM(SUSPENDED) | VM(ERROR))
@@ -167,8 +168,10 @@ static const struct {
     {VM(BUILDING), ANY_TASK, ANY_POWER, RECOVER_FAIL_BUILD},
     {ANY_VM, BUILD_TASKS, ANY_POWER, RECOVER_FAIL_BUILD},
     {VM(ACTIVE) | VM(STOPPED), REBUILD_TASKS, ANY_POWER, RECOVER_FAIL_BUILD},
-    {ANY_VM, SNAPSHOT_TASKS | TASK(RESIZE_PREP), ANY_POWER, RECOVER_CLEAR_TASK},
+    {ANY_VM, SNAPSHOT_TASKS, ANY_POWER, RECOVER_CLEAR_TASK},
+    {ANY_VM, TASK(RESIZE_PREP), ANY_POWER, RECOVER_GIVE_UP_MOVE},
     {ANY_VM, TASK(RESIZE_MIGRATING), ANY_POWER, RECOVER_REVERT_RESIZE},
+    {ANY_VM, MOVED_TASKS, ANY_POWER, RECOVER_FAIL_MOVE}, /* Nova leaves the task */
     {ANY_VM, TASK(DELETING), ANY_POWER, RECOVER_DELETE},
     {VM(ACTIVE), TASK(REBOOT_PENDING), IS_RUNNING, RECOVER_REBOOT_SOFT},
     {VM(ACTIVE), TASK(REBOOT_PENDING), IS_NOT_RUNNING, RECOVER_REBOOT_HARD},
@@ -253,6 +256,17 @@ revert_resize(Host *host, RequestContext *ctx, Instance *instance)
     clear_task(host, ctx, instance, instance->vm_state);
 }
 
+/* A step of the move was lost with its request. */
+static void
+fail_move(Host *host, RequestContext *ctx, Instance *instance)
+{
+    g_autoptr(NovaError) failure = NULL;
+
+    if (!move_release(host, ctx, instance->uuid, &failure))
+        LOG_ERROR("Releasing what the migration holds: %s", nova_error_details(failure));
+    clear_task(host, ctx, instance, VM_STATE_ERROR);
+}
+
 static void
 unpause(Host *host, RequestContext *ctx, Instance *instance)
 {
@@ -282,6 +296,17 @@ plug(Host *host, RequestContext *ctx, Instance *instance)
         return;
     step_set_states(instance, VM_STATE_ERROR, instance->task_state);
     save(host, ctx, instance);
+}
+
+static void
+give_up_move(Host *host, RequestContext *ctx, Instance *instance)
+{
+    g_autoptr(NovaError) failure = NULL;
+
+    if (!move_give_up(host, ctx, instance->uuid, &failure))
+        LOG_ERROR("Giving the migration up: %s", nova_error_details(failure));
+    clear_task(host, ctx, instance, instance->vm_state);
+    plug(host, ctx, instance);
 }
 
 static void
@@ -380,6 +405,8 @@ static const struct {
     [RECOVER_CLEAR_TASK_ACTIVE] = {"clear the task", clear_active},
     [RECOVER_CLEAR_TASK_PAUSED] = {"clear the task", clear_paused},
     [RECOVER_UNPAUSE] = {"unpause", unpause},
+    [RECOVER_GIVE_UP_MOVE] = {"give the move up", give_up_move},
+    [RECOVER_FAIL_MOVE] = {"fail the move", fail_move},
     [RECOVER_REVERT_RESIZE] = {"revert the resize", revert_resize},
 };
 

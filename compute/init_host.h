@@ -38,7 +38,9 @@ typedef enum Recovery {
     RECOVER_UNPAUSE,
     RECOVER_DELETE,
     RECOVER_FINISH_DELETE, /* it is deleted in the database */
+    RECOVER_GIVE_UP_MOVE,  /* nothing of it has moved */
     RECOVER_REVERT_RESIZE, /* its disks were being moved: they go back */
+    RECOVER_FAIL_MOVE,     /* it was between two sizes: ERROR */
     RECOVER_REBOOT_SOFT,
     RECOVER_REBOOT_HARD,
     RECOVER_STOP,

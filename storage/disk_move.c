@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/base/fail_point.h"
 #include "agent/base/json.h"
 #include "agent/base/log.h"
 #include "conf/options.h"
@@ -124,11 +125,15 @@ disk_move_put_aside(const struct Options *options, const char *uuid, const GPtrA
 
     if (!instance_folder_is_uuid(uuid))
         return nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "'%s' is not a UUID", uuid);
+    FAIL_POINT("disk_move.aside:before", NULL);
     /* One that an earlier attempt has left. */
     if (!instance_folder_remove_tree(parent, aside, err) || !move_folder(options, uuid, aside, err))
         return false;
-    if (make_folder(options, uuid, err) && copy_all(options, uuid, names, err))
+    FAIL_POINT("disk_move.aside:moved", NULL);
+    if (make_folder(options, uuid, err) && copy_all(options, uuid, names, err)) {
+        FAIL_POINT("disk_move.aside:after", NULL);
         return true;
+    }
     if (!disk_move_restore(options, uuid, &failure))
         LOG_ERROR("The folder of the instance stays aside: %s", nova_error_details(failure));
     return false;
@@ -144,8 +149,33 @@ disk_move_restore(const struct Options *options, const char *uuid, NovaError **e
         return nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "'%s' is not a UUID", uuid);
     if (access(path, F_OK) < 0)
         return true;
+    FAIL_POINT("disk_move.restore:before", NULL);
+    if (!instance_folder_remove_tree(options->default_group.instances_path, uuid, err))
+        return false;
+    FAIL_POINT("disk_move.restore:removed", NULL);
+    if (!move_folder(options, aside, uuid, err))
+        return false;
+    FAIL_POINT("disk_move.restore:after", NULL);
+    return true;
+}
+
+bool
+disk_move_renew(const struct Options *options, const char *uuid, const json_t *description, NovaError **err)
+{
+    g_autofree char *aside = aside_name(uuid);
+    g_autofree char *path = path_under(options, aside, NULL);
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    size_t i;
+    json_t *disk;
+
+    if (!instance_folder_is_uuid(uuid))
+        return nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "'%s' is not a UUID", uuid);
+    if (access(path, F_OK) < 0)
+        return true;
+    json_array_foreach (description, i, disk)
+        g_ptr_array_add(names, g_path_get_basename(json_get_string(disk, "path", "")));
     return instance_folder_remove_tree(options->default_group.instances_path, uuid, err) &&
-           move_folder(options, aside, uuid, err);
+           make_folder(options, uuid, err) && copy_all(options, uuid, names, err);
 }
 
 bool
@@ -153,11 +183,14 @@ disk_move_forget(const struct Options *options, const char *uuid)
 {
     g_autofree char *aside = aside_name(uuid);
 
+    FAIL_POINT("disk_move.forget:before", NULL);
     for (int attempt = 1; instance_folder_is_uuid(uuid); attempt++) {
         g_autoptr(NovaError) failure = NULL;
 
-        if (instance_folder_remove_tree(options->default_group.instances_path, aside, &failure))
+        if (instance_folder_remove_tree(options->default_group.instances_path, aside, &failure)) {
+            FAIL_POINT("disk_move.forget:after", NULL);
             return true;
+        }
         if (attempt == FORGET_ATTEMPTS) {
             LOG_ERROR("Failed to remove %s: %s", aside, nova_error_message(failure));
             break;

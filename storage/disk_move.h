@@ -22,6 +22,11 @@ json_t *disk_move_describe(const struct Options *options, const char *uuid, cons
 bool disk_move_put_aside(const struct Options *options, const char *uuid, const GPtrArray *names,
                          NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
+/* The copies made again, of what was put aside: what became of them is not known. Without anything
+ * aside (another host's) they stay as they are. */
+bool disk_move_renew(const struct Options *options, const char *uuid, const json_t *description,
+                     NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+
 /* Disks of a host without overlays become qcow2 where this one has them; by the description. */
 bool disk_move_convert(const struct Options *options, const char *uuid, const json_t *description,
                        NovaError **err) G_GNUC_WARN_UNUSED_RESULT;

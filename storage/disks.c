@@ -402,7 +402,11 @@ disks_rebase(const struct Options *options, ImageCache *cache, const RequestCont
         LOG_WARNING("The image %s is no longer available: the disk is flattened", image_id);
     }
     LOG_INFO("Rebasing disk image.");
-    return qemu_img_rebase(path, base.path, base.format, err);
+    FAIL_POINT("disks.rebase:before", NULL);
+    if (!qemu_img_rebase(path, base.path, base.format, err))
+        return false;
+    FAIL_POINT("disks.rebase:after", NULL);
+    return true;
 }
 
 /* -- formats, console log */
@@ -548,9 +552,11 @@ disks_remove_rescue(const struct Options *options, const char *uuid)
     g_autoptr(GDir) dir = instance_folder_is_uuid(uuid) ? g_dir_open(folder, 0, NULL) : NULL;
     const char *name;
 
+    FAIL_POINT("disks.remove_rescue:before", NULL);
     while (dir && (name = g_dir_read_name(dir)))
         if (g_str_has_suffix(name, ".rescue") || g_str_equal(name, "unrescue.xml"))
             remove_rescue_file(folder, name);
+    FAIL_POINT("disks.remove_rescue:after", NULL);
 }
 
 static bool

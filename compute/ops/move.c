@@ -23,6 +23,31 @@ move_save_status(Operation *op, Migration *migration, const char *status, NovaEr
     return conductor_migration_save(op->host->conductor, op->ctx, migration, err);
 }
 
+/* ---- a step that is begun again ---- */
+
+bool
+move_is_over(const Operation *op, TaskStates tasks)
+{
+    int task = op->instance->task_state; /* -1: one that we do not know */
+
+    return op->is_resumed && (task < 0 || !(tasks & (UINT64_C(1) << task)) ||
+                              op->host->has_request(op->host, op->instance->uuid, op));
+}
+
+TaskStates
+move_expected(const Operation *op, TaskStates before, TaskStates set)
+{
+    return op->is_resumed ? before | set : before;
+}
+
+bool
+move_has_guest(const Operation *op)
+{
+    return op->is_resumed && step_power_state(op->host, op->instance) == POWER_STATE_RUNNING;
+}
+
+/* ---- the record ---- */
+
 bool
 move_load_instance(Operation *op, NovaError **err)
 {
@@ -33,8 +58,6 @@ move_load_instance(Operation *op, NovaError **err)
     return step_load_instance(op->host, op->ctx, op->instance, err) &&
            conductor_instance_load(op->host->conductor, op->ctx, op->instance, attributes, err);
 }
-
-/* ---- the record ---- */
 
 Flavor *
 move_copy_flavor(const Flavor *flavor)
@@ -128,8 +151,19 @@ move_delete_allocation(Operation *op, const Migration *migration, NovaError **er
     return false;
 }
 
-bool
-move_give_up(Host *host, const RequestContext *ctx, const char *uuid, NovaError **err)
+static bool
+free_allocation(Placement *placement, const RequestContext *ctx, const char *migration,
+                const char *uuid G_GNUC_UNUSED, NovaError **err)
+{
+    return placement_delete_allocations(placement, ctx, migration, false, NULL, err);
+}
+
+/* All that are in progress for the server. */
+static bool
+fail_migrations(Host *host, const RequestContext *ctx, const char *uuid,
+                bool (*end)(Placement *placement, const RequestContext *ctx, const char *migration,
+                            const char *uuid, NovaError **err),
+                NovaError **err)
 {
     g_autoptr(GPtrArray) migrations =
         conductor_migrations_in_progress(host->conductor, ctx, host->name, host->node, err);
@@ -140,11 +174,23 @@ move_give_up(Host *host, const RequestContext *ctx, const char *uuid, NovaError 
         if (g_strcmp0(migration->instance_uuid, uuid) != 0 || strcmp(migration->status, "error") == 0)
             continue;
         OBJECT_SET_STRING(migration, status, "error");
-        if (!placement_move_allocations(host->placement, ctx, migration->uuid, uuid, err) ||
+        if (!end(host->placement, ctx, migration->uuid, uuid, err) ||
             !conductor_migration_save(host->conductor, ctx, migration, err))
             return false;
     }
     return migrations != NULL;
+}
+
+bool
+move_give_up(Host *host, const RequestContext *ctx, const char *uuid, NovaError **err)
+{
+    return fail_migrations(host, ctx, uuid, placement_move_allocations, err);
+}
+
+bool
+move_release(Host *host, const RequestContext *ctx, const char *uuid, NovaError **err)
+{
+    return fail_migrations(host, ctx, uuid, free_allocation, err);
 }
 
 /* ---- swap ---- */
@@ -188,14 +234,12 @@ move_update_swap(Operation *op, const Flavor *from, const Flavor *to, NovaError 
 
     if (!from || !to || from->swap == to->swap)
         return true;
-    if (from->swap == 0)
-        return create_swap(op, to->swap, err);
     bdms = conductor_bdms_by_instance(op->host->conductor, op->ctx, op->instance->uuid, err);
     if (!bdms)
         return false;
     swap = find_swap(bdms);
     if (!swap)
-        return true;
+        return from->swap > 0 || create_swap(op, to->swap, err);
     if (to->swap == 0)
         return conductor_bdm_destroy(op->host->conductor, op->ctx, swap, err);
     OBJECT_SET_INT(swap, volume_size, to->swap);

@@ -11,6 +11,14 @@ Migration *move_read_migration(const Operation *op, NovaError **err) G_GNUC_WARN
 bool move_save_status(Operation *op, Migration *migration, const char *status, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
 
+/* A process before us had begun this step, and it is no longer this step's turn: the task is none of
+ * 'tasks', or the next step has been asked for. */
+bool move_is_over(const Operation *op, TaskStates tasks);
+/* What a save expects: that task; of a step that is begun again, also the one that it sets. */
+TaskStates move_expected(const Operation *op, TaskStates before, TaskStates set);
+/* A step that is begun again: its guest runs already. */
+bool move_has_guest(const Operation *op);
+
 /* What the steps read of the instance and the message may not have brought. */
 bool move_load_instance(Operation *op, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
@@ -36,6 +44,10 @@ bool move_delete_allocation(Operation *op, const Migration *migration, NovaError
 /* A move that this process, started anew, cannot go on with: its migrations are in error and what they
  * held is the server's again. */
 bool move_give_up(Host *host, const RequestContext *ctx, const char *uuid, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+
+/* What a move that is over holds of the host the server left is free. */
+bool move_release(Host *host, const RequestContext *ctx, const char *uuid, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
 
 /* _update_bdm_for_swap_to_finish_resize(): the mapping of the swap disk follows the flavor. */

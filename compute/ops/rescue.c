@@ -4,6 +4,7 @@
 #define LOG_NAME "kilonova.compute.rescue"
 #include "compute/ops/ops.h"
 
+#include "agent/base/fail_point.h"
 #include "agent/base/json.h"
 #include "agent/base/log.h"
 #include "compute/ops/steps.h"
@@ -161,9 +162,11 @@ note_domain(Operation *op, NovaError **err)
 
     if (!xml || op->instance->vm_state == VM_STATE_RESCUED)
         return !err || !*err;
-    if (g_file_set_contents(path, xml, -1, &failure))
-        return true;
-    return nova_error_set(err, NOVA_ERROR_OS_ERROR, "%s", failure->message);
+    FAIL_POINT("rescue.note:before", NULL);
+    if (!g_file_set_contents(path, xml, -1, &failure))
+        return nova_error_set(err, NOVA_ERROR_OS_ERROR, "%s", failure->message);
+    FAIL_POINT("rescue.note:after", NULL);
+    return true;
 }
 
 static bool

@@ -239,6 +239,8 @@ op_prep_resize(Operation *op, NovaError **err)
     NovaError *error = NULL;
     bool ok;
 
+    if (move_is_over(op, EXPECT(RESIZE_PREP)))
+        return true;
     if (!read_args(&resize, true, err))
         return false;
     notifier_exists(op->host->notifier, op->ctx, op->instance, &exists);
@@ -314,15 +316,22 @@ move_disks(Resize *resize, json_t **ret_disks, NovaError **err)
 }
 
 static bool
+ask_to_finish(Resize *resize, const json_t *disks, NovaError **err)
+{
+    g_autofree char *text = json_to_python_text(disks);
+    json_auto_t *args = json_pack("{s:O?, s:s}", "image", json_object_get(resize->op->args, "image"),
+                                  "disk_info", text);
+
+    return cast(resize, resize->migration->dest_compute, "finish_resize", args, err);
+}
+
+static bool
 hand_over(Resize *resize, const json_t *disks, NovaError **err)
 {
     Operation *op = resize->op;
     Instance *instance = op->instance;
     Migration *migration = resize->migration;
     Flavor *old = move_copy_flavor(instance->flavor);
-    g_autofree char *text = json_to_python_text(disks);
-    json_auto_t *args = json_pack("{s:O?, s:s}", "image", json_object_get(op->args, "image"), "disk_info",
-                                  text);
 
     OBJECT_SET_STRING(instance, host, migration->dest_compute);
     OBJECT_SET_STRING(instance, node, migration->dest_node);
@@ -330,18 +339,34 @@ hand_over(Resize *resize, const json_t *disks, NovaError **err)
     flavor_free(instance->old_flavor);
     OBJECT_SET(instance, old_flavor, old);
     return save_task(op, TASK_STATE_RESIZE_MIGRATED, EXPECT(RESIZE_MIGRATING), err) &&
-           cast(resize, migration->dest_compute, "finish_resize", args, err);
+           ask_to_finish(resize, disks, err);
+}
+
+/* A process before us had handed the server over, but not told the target. */
+static bool
+ask_again(Resize *resize, NovaError **err)
+{
+    const Operation *op = resize->op;
+    g_autoptr(GPtrArray) names = move_disk_names(op->host->options, op->instance->uuid);
+    json_auto_t *disks = disk_move_describe(op->host->options, op->instance->uuid, names, err);
+
+    return disks && ask_to_finish(resize, disks, err);
 }
 
 static bool
 send_server(Resize *resize, NovaError **err)
 {
     Operation *op = resize->op;
+    TaskStates expected = move_expected(op, EXPECT(RESIZE_PREP), EXPECT(RESIZE_MIGRATING));
     json_auto_t *disks = NULL;
 
+    if (op->is_resumed && op->instance->task_state == TASK_STATE_RESIZE_MIGRATED)
+        return ask_again(resize, err);
+    if (op->is_resumed && !disk_move_restore(op->host->options, op->instance->uuid, err))
+        return false;
     resize->network = step_refresh_network(op->host, op->ctx, op->instance, err);
     if (!resize->network || !move_save_status(op, resize->migration, "migrating", err) ||
-        !save_task(op, TASK_STATE_RESIZE_MIGRATING, EXPECT(RESIZE_PREP), err))
+        !save_task(op, TASK_STATE_RESIZE_MIGRATING, expected, err))
         return false;
     notify(resize, "resize", "start");
     resize->plan = step_plan_guest(op->host, op->ctx, op->instance, err);
@@ -374,6 +399,8 @@ op_resize_instance(Operation *op, NovaError **err)
     VmState state = op->instance->vm_state;
     NovaError *error = NULL;
 
+    if (move_is_over(op, EXPECT(RESIZE_PREP, RESIZE_MIGRATING, RESIZE_MIGRATED)))
+        return true;
     if (!read_args(&resize, true, err))
         return false;
     if (!send_server(&resize, &error))
@@ -396,6 +423,7 @@ arrive(Resize *resize, NovaError **err)
 {
     Operation *op = resize->op;
     Instance *instance = op->instance;
+    TaskStates expected = move_expected(op, EXPECT(RESIZE_MIGRATED), EXPECT(RESIZE_FINISH));
     json_auto_t *providers = step_provider_mapping(op->args);
     json_auto_t *devices = resource_tracker_moved_pci_profiles(op->host->tracker, instance, MOVE_NEW, err);
     const NeutronRebinding here = {.host = resize->migration->dest_compute,
@@ -410,7 +438,7 @@ arrive(Resize *resize, NovaError **err)
         !neutron_bind_ports_to_host(op->host->neutron, op->ctx, instance, &here, err))
         return false;
     resize->network = step_refresh_network(op->host, op->ctx, instance, err);
-    return resize->network && save_task(op, TASK_STATE_RESIZE_FINISH, EXPECT(RESIZE_MIGRATED), err);
+    return resize->network && save_task(op, TASK_STATE_RESIZE_FINISH, expected, err);
 }
 
 static void
@@ -420,6 +448,16 @@ sync_time(Operation *op)
 
     if (guest)
         guest_sync_time(guest);
+}
+
+/* What a process before us has made of the guest and its disks. */
+static bool
+forget_guest(Resize *resize, const json_t *disks, NovaError **err)
+{
+    const Operation *op = resize->op;
+
+    return step_destroy_guest(op->host, op->instance, resize->network, true, err) &&
+           disk_move_renew(op->host->options, op->instance->uuid, disks, err);
 }
 
 /* finish_migration(). Nobody waits for Neutron: it may not have seen that the ports were away. */
@@ -434,7 +472,7 @@ make_guest(Resize *resize, NovaError **err)
     ImageMeta *image = NULL;
     StartGuest start = {.stays_off = move_was_stopped(op->instance)};
 
-    if (!disks)
+    if (!disks || (op->is_resumed && !forget_guest(resize, disks, err)))
         return false;
     if (json_object_size(image_dict) > 0 && !(image = image_meta_from_dict(image_dict, err)))
         return false;
@@ -466,14 +504,15 @@ static bool
 finish(Resize *resize, NovaError **err)
 {
     Operation *op = resize->op;
-    g_autoptr(Flavor) old = move_copy_flavor(op->instance->flavor);
+    Instance *instance = op->instance;
+    g_autoptr(Flavor) old = move_copy_flavor(op->is_resumed ? instance->old_flavor : instance->flavor);
 
     if (!arrive(resize, err))
         return false;
     notify(resize, "resize_finish", "start");
-    if (!make_guest(resize, err)) {
-        if (is_new_size(resize))
-            move_set_flavor(op->instance, old);
+    if (!move_has_guest(op) && !make_guest(resize, err)) {
+        if (is_new_size(resize) && old)
+            move_set_flavor(instance, old);
         return false;
     }
     return announce_resized(resize, err);
@@ -499,6 +538,8 @@ op_finish_resize(Operation *op, NovaError **err)
     g_auto(Resize) resize = {.op = op};
     NovaError *error = NULL;
 
+    if (move_is_over(op, EXPECT(RESIZE_MIGRATED, RESIZE_FINISH)))
+        return true;
     if (!read_args(&resize, false, err))
         return false;
     if (!move_update_swap(op, op->instance->old_flavor, op->instance->new_flavor, &error))

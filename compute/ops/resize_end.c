@@ -137,7 +137,10 @@ op_confirm_resize(Operation *op, NovaError **err)
         return !error || nova_error_propagate(err, error);
     }
     op->instance = fresh;
-    ok = confirm_and_release(op, migration, err);
+    if (op->is_resumed && fresh->vm_state != VM_STATE_RESIZED) /* all but the last had been done */
+        ok = release(op, migration, err);
+    else
+        ok = confirm_and_release(op, migration, err);
     op->instance = asked;
     return ok;
 }
@@ -214,6 +217,8 @@ op_revert_resize(Operation *op, NovaError **err)
     g_autoptr(Migration) migration = move_read_migration(op, err);
     NovaError *error = NULL;
 
+    if (move_is_over(op, EXPECT(RESIZE_REVERTING)))
+        return true;
     if (!migration || !move_load_instance(op, err))
         return false;
     notifier_exists(op->host->notifier, op->ctx, op->instance, &exists);
@@ -241,12 +246,16 @@ come_back(Operation *op, const Migration *migration, NovaError **err)
 
 /* finish_revert_migration() */
 static bool
-make_old_guest(Operation *op, NovaError **err)
+make_old_guest(Operation *op, const NetworkInfo *network, NovaError **err)
 {
     g_autoptr(GuestPlan) plan = NULL;
     g_autoptr(EventWaiter) waiter = NULL;
     StartGuest start = {.stays_off = move_was_stopped(op->instance)};
 
+    if (move_has_guest(op))
+        return true;
+    if (op->is_resumed && !step_destroy_guest(op->host, op->instance, network, true, err))
+        return false;
     if (!disk_move_restore(op->host->options, op->instance->uuid, err))
         return false;
     plan = step_plan_guest(op->host, op->ctx, op->instance, err);
@@ -275,7 +284,7 @@ take_back(Operation *op, Migration *migration, NovaError **err)
         !neutron_bind_ports_to_host(op->host->neutron, op->ctx, op->instance, &here, err))
         return false;
     network = step_refresh_network(op->host, op->ctx, op->instance, err);
-    if (!network || !make_old_guest(op, err) ||
+    if (!network || !make_old_guest(op, network, err) ||
         !conductor_drop_migration_context(op->host->conductor, op->ctx, op->instance, err))
         return false;
     OBJECT_SET_STRING(op->instance, launched_at, now);
@@ -300,10 +309,12 @@ announce_reverted(Operation *op, NovaError **err)
 static bool
 finish_revert(Operation *op, Migration *migration, NovaError **err)
 {
-    if (!move_update_swap(op, op->instance->new_flavor, op->instance->old_flavor, err))
+    bool is_back = op->is_resumed && op->instance->task_state == TASK_STATE_POWERING_OFF;
+
+    if (!is_back && !move_update_swap(op, op->instance->new_flavor, op->instance->old_flavor, err))
         return false;
     notifier_instance(op->host->notifier, op->ctx, op->instance, "resize_revert", "start", NULL);
-    if (!take_back(op, migration, err) || !announce_reverted(op, err))
+    if ((!is_back && !take_back(op, migration, err)) || !announce_reverted(op, err))
         return false;
     notifier_instance(op->host->notifier, op->ctx, op->instance, "resize_revert", "end", NULL);
     return true;
@@ -316,6 +327,11 @@ op_finish_revert_resize(Operation *op, NovaError **err)
     g_autoptr(NovaError) failure = NULL;
     NovaError *error = NULL;
 
+    if (op->is_resumed && op->instance->task_state == TASK_STATE_NONE &&
+        op->instance->vm_state != VM_STATE_RESIZED)
+        return move_forget(op, err);
+    if (move_is_over(op, EXPECT(RESIZE_REVERTING, POWERING_OFF)))
+        return true;
     if (!migration || !move_load_instance(op, err))
         return false;
     if (!finish_revert(op, migration, &error))

@@ -2,7 +2,10 @@
 """What the crash matrix does to a server, and where each operation may end when the agent dies within it."""
 import itertools
 
-from lab import wait
+from lab import nova_rpc, wait
+
+
+LARGE = "crash-large"
 
 
 class Bench:
@@ -13,6 +16,8 @@ class Bench:
         self.compute = cloud.compute
         self.images = {i.name: i.id for i in cloud.image.images()}
         self.flavors = {f.name: f.id for f in self.compute.flavors()}
+        if LARGE not in self.flavors:
+            self.flavors[LARGE] = self.compute.create_flavor(name=LARGE, ram=96, vcpus=1, disk=1).id
         self.networks = {n.name: n.id for n in cloud.network.networks()}
         self.counter = itertools.count(1)
         self.kept = None  # a server that the next point may use
@@ -48,6 +53,10 @@ class Bench:
         if answer.status_code >= 400:
             raise RuntimeError(f"{name}: {answer.status_code} {answer.text}")
 
+    def go(self, server, way):
+        name, body = way
+        self.action(server, name, body(self, self.get(server)) if callable(body) else body)
+
     def describe(self, server):
         record = self.get(server)
         if record is None:
@@ -62,14 +71,14 @@ class Bench:
         way = WAYS.get((record["status"], status)) if record else None
         if record and (way or record["status"] == status):
             if way:
-                self.action(kept, *way)
+                self.go(kept, way)
             server = self.wait(kept, status)
         else:
             if record:
                 self.remove(kept)
             server = self.create()
             if status != "ACTIVE":
-                self.action(server, *WAYS["ACTIVE", status])
+                self.go(server, WAYS["ACTIVE", status])
                 self.wait(server, status)
         self.kept = server
         return server
@@ -85,6 +94,12 @@ class Bench:
         self.wait(server, "gone")
 
 
+def resize_body(bench, record):
+    """To whichever of the two flavors it has not."""
+    is_tiny = record["flavor"]["id"] == bench.flavors["tiny"]
+    return {"flavorRef": bench.flavors[LARGE if is_tiny else "tiny"]}
+
+
 WAYS = {
     ("ACTIVE", "SHUTOFF"): ("os-stop", None),
     ("SHUTOFF", "ACTIVE"): ("os-start", None),
@@ -94,6 +109,11 @@ WAYS = {
     ("SUSPENDED", "ACTIVE"): ("resume", None),
     ("ACTIVE", "SHELVED_OFFLOADED"): ("shelve", None),
     ("SHELVED_OFFLOADED", "ACTIVE"): ("unshelve", None),
+    ("ACTIVE", "RESCUE"): ("rescue", {}),
+    ("RESCUE", "ACTIVE"): ("unrescue", None),
+    ("ACTIVE", "VERIFY_RESIZE"): ("resize", resize_body),
+    ("VERIFY_RESIZE", "ACTIVE"): ("confirmResize", None),
+    ("SOFT_DELETED", "ACTIVE"): ("restore", None),
 }
 
 
@@ -170,6 +190,29 @@ class Image(Operation):
         return left
 
 
+class SoftDelete(Operation):
+    """As an API does it that has reclaim_instance_interval; the lab's has not."""
+
+    def act(self, bench, server):
+        answer = nova_rpc(bench.cloud.session, "soft_delete_instance", server, "soft-deleting", "softDelete")
+        if "error" in answer:
+            raise RuntimeError(f"soft delete: {answer}")
+
+
+class Restore(Operation):
+    def prepare(self, bench):
+        server = bench.take("ACTIVE")
+        SoftDelete.act(self, bench, server)
+        return bench.wait(server, "SOFT_DELETED")
+
+
+class Move(Operation):
+    """A step of a resize, its confirmation or its revert."""
+
+    def act(self, bench, server):
+        bench.action(server, self.action, resize_body(bench, bench.get(server)) if self.action == "resize" else None)
+
+
 class Rebuild(Operation):
     def act(self, bench, server):
         bench.action(server, "rebuild", {"imageRef": bench.images["hlt"]})
@@ -195,5 +238,15 @@ OPERATIONS = [
     Rebuild("rebuild", "rebuild_instance", "rebuild"),
     Operation("shelve", "shelve_instance", "shelve", done=("SHELVED_OFFLOADED",)),
     Operation("unshelve", "unshelve_instance", "unshelve", status="SHELVED_OFFLOADED"),
+    Operation("rescue", "rescue_instance", "rescue", {}, done=("RESCUE",)),
+    Operation("unrescue", "unrescue_instance", "unrescue", status="RESCUE"),
+    Move("resize-prepare", "prep_resize", "resize", done=("VERIFY_RESIZE",)),
+    Move("resize-send", "resize_instance", "resize", done=("VERIFY_RESIZE",)),
+    Move("resize-finish", "finish_resize", "resize", done=("VERIFY_RESIZE",)),
+    Move("resize-confirm", "confirm_resize", "confirmResize", status="VERIFY_RESIZE"),
+    Move("resize-revert", "revert_resize", "revertResize", status="VERIFY_RESIZE"),
+    Move("resize-revert-finish", "finish_revert_resize", "revertResize", status="VERIFY_RESIZE"),
+    SoftDelete("soft-delete", "soft_delete_instance", done=("SOFT_DELETED",)),
+    Restore("restore", "restore_instance", "restore", status="SOFT_DELETED"),
     Image("backup", "backup_instance", "createBackup", {"name": "crash", "backup_type": "daily", "rotation": 1}),
 ]

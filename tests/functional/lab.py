@@ -74,6 +74,19 @@ def nova_client():
     return client
 
 
+def nova_rpc(session, method, server=None, task_state=None, api_action=None, **args):
+    """What ComputeAPI.method answers: {"result": ...} or {"error": [class, message]}."""
+    access = session.auth.get_access(session)
+    request = {"method": method, "server": server.id if server else None, "task_state": task_state,
+               "action": api_action, "args": args,
+               "auth": {"token": session.get_token(), "user_id": access.user_id, "project_id": access.project_id,
+                        "catalog": access.service_catalog.catalog}}
+    client = nova_client()
+    client.stdin.write(json.dumps(request) + "\n")
+    client.stdin.flush()
+    return json.loads(client.stdout.readline())
+
+
 class LabTest(unittest.TestCase):
     """Servers made by self.create() are deleted afterwards, and nothing of them may remain."""
 
@@ -158,17 +171,7 @@ class LabTest(unittest.TestCase):
     # ---- Nova's own client ----
 
     def rpc(self, method, server=None, task_state=None, api_action=None, **args):
-        """What ComputeAPI.method answers: {"result": ...} or {"error": [class, message]}."""
-        session = self.cloud.session
-        access = session.auth.get_access(session)
-        request = {"method": method, "server": server.id if server else None, "task_state": task_state,
-                   "action": api_action, "args": args,
-                   "auth": {"token": session.get_token(), "user_id": access.user_id, "project_id": access.project_id,
-                            "catalog": access.service_catalog.catalog}}
-        client = nova_client()
-        client.stdin.write(json.dumps(request) + "\n")
-        client.stdin.flush()
-        return json.loads(client.stdout.readline())
+        return nova_rpc(self.cloud.session, method, server, task_state, api_action, **args)
 
     # ---- the host ----
 

@@ -73,10 +73,16 @@ class Audit:
         return [name for name, ids in found.items()
                 if "iface-id" in ids and ids.get("vm-uuid", ids.get("vm-id", "-")) not in self.here | {"-"}]
 
+    def is_left_over(self, name):
+        uuid = name[:36]
+        if uuid not in self.here or name.endswith("_del"):
+            return name not in OURS
+        return name.endswith("_resize") and not re.search("RESIZE|MIGRAT", self.servers[uuid]["status"])
+
     def files(self):
         folder = self.folder / "state" / "instances"
         names = os.listdir(folder) if folder.exists() else []
-        left = [name for name in names if name not in OURS and (name[:36] not in self.here or name.endswith("_del"))]
+        left = [name for name in names if self.is_left_over(name)]
         parts = [*(folder / "_base").glob("*.part"), *(folder / "_base").glob("*.converted"),
                  *folder.glob("*/*.part"), *folder.glob("*/*.tmp"), *folder.glob("snapshots/*")]
         return left + [str(path) for path in parts]

@@ -89,6 +89,29 @@ a_restored_folder_is_the_old_one(void **state)
 }
 
 static void
+copies_are_made_again_of_what_is_aside(void **state)
+{
+    StorageFixture *fixture = *state;
+    g_autoptr(GPtrArray) names = disk_names("disk", "disk.swap");
+    json_auto_t *description = json_pack("[{s:s}, {s:s}]", "path", "/there/disk", "path", "/there/disk.swap");
+    g_autofree char *copy = disks_path(&fixture->options, UUID, "disk");
+    g_autofree char *added = disks_path(&fixture->options, UUID, "new");
+    g_autofree char *before = NULL, *after = NULL;
+
+    assert_true(disk_move_renew(&fixture->options, UUID, description, NULL)); /* nothing aside: stays */
+    assert_true(is_there(fixture, UUID, "console.log"));
+    assert_true(g_file_get_contents(copy, &before, NULL, NULL));
+    assert_true(disk_move_put_aside(&fixture->options, UUID, names, NULL));
+    assert_true(g_file_set_contents(copy, "half converted", -1, NULL));
+    assert_true(g_file_set_contents(added, "new", -1, NULL));
+    assert_true(disk_move_renew(&fixture->options, UUID, description, NULL));
+    assert_true(g_file_get_contents(copy, &after, NULL, NULL));
+    assert_string_equal(before, after);
+    assert_false(is_there(fixture, UUID, "new"));
+    assert_true(is_there(fixture, UUID "_resize", "disk.swap"));
+}
+
+static void
 a_copy_that_fails_puts_everything_back(void **state)
 {
     StorageFixture *fixture = *state;
@@ -157,6 +180,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(disks_are_copied_and_all_else_stays_aside),
         TEST(a_restored_folder_is_the_old_one),
+        TEST(copies_are_made_again_of_what_is_aside),
         TEST(a_copy_that_fails_puts_everything_back),
         TEST(what_an_earlier_move_left_is_in_nobody_s_way),
         TEST(the_description_is_what_nova_tells),

@@ -61,7 +61,15 @@ disks_on_their_way_go_back(void **state G_GNUC_UNUSED)
 {
     EXPECT_RECOVERY(ACTIVE, RESIZE_MIGRATING, SHUTDOWN, REVERT_RESIZE);
     EXPECT_RECOVERY(ERROR, RESIZE_MIGRATING, NOSTATE, REVERT_RESIZE);
-    EXPECT_RECOVERY(ACTIVE, RESIZE_PREP, RUNNING, CLEAR_TASK);
+    EXPECT_RECOVERY(ACTIVE, RESIZE_PREP, RUNNING, GIVE_UP_MOVE);
+}
+
+static void
+a_move_without_its_request_does_not_keep_its_task(void **state G_GNUC_UNUSED)
+{
+    EXPECT_RECOVERY(ACTIVE, RESIZE_MIGRATED, SHUTDOWN, FAIL_MOVE);
+    EXPECT_RECOVERY(STOPPED, RESIZE_FINISH, NOSTATE, FAIL_MOVE);
+    EXPECT_RECOVERY(RESIZED, RESIZE_REVERTING, RUNNING, FAIL_MOVE);
 }
 
 static void
@@ -83,7 +91,7 @@ static void
 a_snapshot_is_forgotten(void **state G_GNUC_UNUSED)
 {
     EXPECT_RECOVERY(ACTIVE, IMAGE_UPLOADING, RUNNING, CLEAR_TASK);
-    EXPECT_RECOVERY(STOPPED, RESIZE_PREP, SHUTDOWN, CLEAR_TASK);
+    EXPECT_RECOVERY(STOPPED, IMAGE_SNAPSHOT_PENDING, SHUTDOWN, CLEAR_TASK);
 }
 
 static void
@@ -113,6 +121,7 @@ main(void)
         cmocka_unit_test(a_deletion_is_finished),
         cmocka_unit_test(a_task_whose_request_was_lost_does_not_stay_for_ever),
         cmocka_unit_test(disks_on_their_way_go_back),
+        cmocka_unit_test(a_move_without_its_request_does_not_keep_its_task),
         cmocka_unit_test(power_operations_are_taken_up),
         cmocka_unit_test(a_snapshot_is_forgotten),
         cmocka_unit_test(guest_that_ran_before_is_resumed),
