@@ -12,7 +12,9 @@
 #include "agent/base/log.h"
 #include "agent/control/conductor_moves.h"
 #include "agent/resume.h"
+#include "compute/ops/steps.h"
 #include "compute/recovery.h"
+#include "compute/resource_tracker.h"
 
 /* How often, and how far apart, the database is asked for the instance of a request to resume. */
 #define RESUME_TRIES 5
@@ -156,6 +158,20 @@ record_fault(Operation *op, const NovaError *error)
         LOG_WARNING("Failed to record the instance's fault: %s", nova_error_details(failure));
 }
 
+/* _update_resource_tracker() */
+static void
+note_usage(Operation *op)
+{
+    g_autoptr(NovaError) failure = NULL;
+
+    if (g_strcmp0(op->instance->host, op->host->name) != 0)
+        return;
+    if (step_load_instance(op->host, op->ctx, op->instance, &failure))
+        resource_tracker_note(op->host->tracker, op->ctx, op->instance);
+    else
+        LOG_WARNING("Telling the resource tracker: %s", nova_error_details(failure));
+}
+
 /* reverts_task_state: not when somebody else's task has taken over. */
 static void
 revert_task(Operation *op, const NovaError *error)
@@ -168,12 +184,14 @@ revert_task(Operation *op, const NovaError *error)
         return;
     }
     OBJECT_SET(op->instance, task_state, TASK_STATE_NONE);
-    if (conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT_ANY, &failure))
+    if (conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT_ANY, &failure)) {
         LOG_INFO("Successfully reverted task state from %s on failure for instance.",
                  old ? old : "None");
-    else if (!nova_error_is(failure, NOVA_ERROR_INSTANCE_NOT_FOUND))
+        note_usage(op);
+    } else if (!nova_error_is(failure, NOVA_ERROR_INSTANCE_NOT_FOUND)) {
         LOG_WARNING("Failed to revert task state for instance. Error: %s",
                     nova_error_details(failure));
+    }
 }
 
 /* errors_out_migration */

@@ -583,6 +583,17 @@ object_mark_saved(void *object)
     base->unsaved = 0;
 }
 
+/* What decode_data() would refuse half-way, it refuses of an object that nobody sees. */
+static bool
+can_decode(const ObjectType *type, const json_t *data, NovaError **err)
+{
+    void *scratch = object_new(type);
+    bool ok = decode_data(scratch, data, err);
+
+    object_free(scratch);
+    return ok;
+}
+
 bool
 object_apply_updates(void *object, const json_t *updates, NovaError **err)
 {
@@ -593,7 +604,7 @@ object_apply_updates(void *object, const json_t *updates, NovaError **err)
     if (!json_is_object(updates))
         return nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "%s: the conductor's updates are no object",
                               base->type->name);
-    if (!decode_data(object, updates, err))
+    if (!can_decode(base->type, updates, err) || !decode_data(object, updates, err))
         return false;
     object_mark_saved(object);
     json_object_foreach ((json_t *)updates, key, value)
@@ -607,7 +618,7 @@ object_load_fields(void *object, const json_t *fields, NovaError **err)
 {
     ObjectBase *base = object;
 
-    if (!decode_data(object, fields, err))
+    if (!can_decode(base->type, fields, err) || !decode_data(object, fields, err))
         return false;
     if (!base->kept)
         base->kept = json_object();

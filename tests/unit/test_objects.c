@@ -193,6 +193,23 @@ saved_objects_have_no_changes(void **state)
 }
 
 static void
+updates_that_do_not_fit_leave_the_object_as_it_was(void **state)
+{
+    json_auto_t *updates = json_pack("{s:s, s:s, s:s}", "host", "elsewhere", "vm_state", "active", "vcpus", "many");
+    g_autoptr(Instance) instance = instance_of("{\"uuid\": \"u\", \"host\": null, \"vm_state\": \"building\"}");
+    json_auto_t *before = object_to_json(instance);
+    json_auto_t *after = NULL;
+    g_autoptr(NovaError) error = NULL;
+
+    (void)state;
+    assert_false(object_apply_updates(instance, updates, &error));
+    assert_false(object_load_fields(instance, updates, NULL));
+    assert_string_equal(nova_error_class(error), "ValueError");
+    after = object_to_json(instance);
+    assert_true(json_equal(before, after));
+}
+
+static void
 unset_is_not_null(void **state)
 {
     g_autoptr(Instance) instance = instance_of("{\"host\": null}");
@@ -298,6 +315,7 @@ main(void)
         cmocka_unit_test(fields_and_versions_that_nobody_knows_survive_at_every_level),
         cmocka_unit_test(assigned_members_are_the_changes),
         cmocka_unit_test(saved_objects_have_no_changes),
+        cmocka_unit_test(updates_that_do_not_fit_leave_the_object_as_it_was),
         cmocka_unit_test(unset_is_not_null),
         cmocka_unit_test(a_state_nobody_knows_goes_back_as_it_came),
         cmocka_unit_test(wrong_types_are_value_errors_that_name_the_field),
