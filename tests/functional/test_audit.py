@@ -78,6 +78,13 @@ class Audit(LabTest):
                 self.addCleanup((FOLDER / name).rmdir)
                 self.expect("files", name)
 
+    def test_what_a_move_put_aside(self):
+        server = self.create("moved")
+        name = server.id + "_resize"
+        (FOLDER / name).mkdir()
+        self.addCleanup((FOLDER / name).rmdir)
+        self.expect("files", name)
+
     def test_half_an_image(self):
         path = FOLDER / "_base" / "stranger.part"
         path.touch()
