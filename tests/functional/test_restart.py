@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ending and starting the agent with work under way, and with many guests; what kilonovactl says of it."""
+"""Ending and starting the agent with work under way, and with many guests; what kilonovactl says of it.
+
+How many servers: KILONOVA_STORM, KILONOVA_MANY_GUESTS."""
 import json
 import os
 import pathlib
 import signal
 import subprocess
+import threading
 import time
 
 from lab import HOST, LAB, LabTest, agent, agent_pid, run, wait
 
 CTL = pathlib.Path(__file__).resolve().parents[2] / "kilonovactl"
 SOCKET = pathlib.Path(os.environ["LAB_DIR"]) / "hosts" / HOST / "state" / "kilonovad.sock"
-STORM = int(os.environ.get("KILONOVA_STORM", 20))
-MANY = int(os.environ.get("KILONOVA_MANY_GUESTS", 100))
+STORM = int(os.environ.get("KILONOVA_STORM", 8))
+MANY = int(os.environ.get("KILONOVA_MANY_GUESTS", 10))
+CONSUMING_S = 1 if MANY >= 100 else 10  # a figure of the long form; the short one runs beside all kinds of things
 
 
 def ctl(*argv, check=True):
@@ -30,7 +34,7 @@ def ctl_or_none(*argv):
 class Restart(LabTest):
     def start(self):
         agent("start", HOST)
-        wait(60, "the agent running", lambda: (ctl_or_none("status") or {}).get("state") == "running")
+        wait(120, "the agent running", lambda: (ctl_or_none("status") or {}).get("state") == "running")
 
     def end(self, number):
         """Seconds until the process had gone."""
@@ -41,34 +45,37 @@ class Restart(LabTest):
             time.sleep(0.02)
         return time.monotonic() - began
 
-    def storm(self):
-        return [self.request(f"storm-{i}", networks=["provider"]) for i in range(STORM)]
-
     def all_active(self, servers, seconds):
         for server in servers:
             self.wait_status(server, "ACTIVE", seconds)
 
+    def storm(self, number):
+        """STORM servers are asked for; the agent is ended amid their builds and started again. Seconds that the end took."""
+        servers = []
+        asking = threading.Thread(
+            target=lambda: servers.extend(self.request(f"storm-{i}", networks=["provider"]) for i in range(STORM)))
+        asking.start()
+        try:
+            wait(120, "builds under way",
+                 lambda: sum(job["state"] == "running" for job in ctl("status")["jobs"]) >= min(2, STORM))
+            seconds = self.end(number)
+            self.start()
+        finally:
+            asking.join()
+        self.assertEqual(len(servers), STORM)
+        self.all_active(servers, 600)
+        for server in servers:
+            self.delete(server)
+        self.assert_nothing_left()
+        return seconds
+
     def test_restart_in_a_storm_of_builds_fails_none(self):
-        servers = self.storm()
-        wait(60, "builds under way", lambda: sum(job["state"] == "running" for job in ctl("status")["jobs"]) >= 2)
-        seconds = self.end(signal.SIGTERM)
+        seconds = self.storm(signal.SIGTERM)
         print(f"{STORM} builds under way: TERM took {seconds:.2f} s")
         self.assertLess(seconds, 5)
-        self.start()
-        self.all_active(servers, 300)
-        for server in servers:
-            self.delete(server)
-        self.assert_nothing_left()
 
     def test_kill_in_a_storm_of_builds_fails_none(self):
-        servers = self.storm()
-        wait(60, "builds under way", lambda: sum(job["state"] == "running" for job in ctl("status")["jobs"]) >= 2)
-        self.end(signal.SIGKILL)
-        self.start()
-        self.all_active(servers, 300)
-        for server in servers:
-            self.delete(server)
-        self.assert_nothing_left()
+        self.storm(signal.SIGKILL)
 
     def test_restart_with_many_guests(self):
         """Halted guests, so that they cost nothing: made once, then the agent is started anew."""
@@ -95,7 +102,7 @@ class Restart(LabTest):
             managed = [row for row in rows if row["libvirt"] in ("running", "shutdown") and row.get("vm_state")]
             self.assertEqual(len(managed), MANY)
             self.assertEqual(ctl("verify", check=False)["drift"], [])
-            self.assertLess(consuming, 1)
+            self.assertLess(consuming, CONSUMING_S)
         finally:
             process.terminate()
             process.wait()
