@@ -430,6 +430,8 @@ take_up(Job *job, Operation *op, ResumeVerdict *ret_verdict, NovaError **err)
         job->instance = now;
     }
     *ret_verdict = resume_judge(&resume);
+    if (*ret_verdict == RESUME_OVER && job->instance && job->instance->task_state == TASK_STATE_DELETING)
+        recovery_remove_image(op->host, op->ctx, job->args);
     LOG_INFO("%s had been begun when the agent ended: %s", job->method->name,
              *ret_verdict == RESUME_AGAIN ? "again" : *ret_verdict == RESUME_OVER ? "over" : "given up");
     return true;

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "agent/base/json.h"
 #include "agent/base/log.h"
 #include "agent/objects/network_request.h"
 #include "compute/guest.h"
@@ -60,6 +61,19 @@ requested_networks(const json_t *args)
 }
 
 void
+recovery_remove_image(Host *host, const RequestContext *ctx, const json_t *args)
+{
+    const char *id = json_get_string(args, "image_id", NULL);
+    json_auto_t *record = id ? glance_show(host->glance, ctx, id, NULL) : NULL;
+    g_autoptr(NovaError) error = NULL;
+
+    if (!record || strcmp(json_get_string(record, "status", ""), "active") == 0)
+        return;
+    if (!glance_delete(host->glance, ctx, id, &error))
+        LOG_WARNING("Removing image %s: %s", id, nova_error_details(error));
+}
+
+void
 recovery_remove_all(Host *host, const RequestContext *ctx, Instance *instance, const json_t *args)
 {
     g_autoptr(NovaError) ports = NULL, allocations = NULL;
@@ -71,5 +85,6 @@ recovery_remove_all(Host *host, const RequestContext *ctx, Instance *instance, c
         LOG_WARNING("Releasing the ports: %s", nova_error_details(ports));
     if (!placement_delete_allocations(host->placement, ctx, instance->uuid, true, NULL, &allocations))
         LOG_WARNING("Deleting the allocations: %s", nova_error_details(allocations));
+    recovery_remove_image(host, ctx, args);
     network_request_list_free(requested);
 }

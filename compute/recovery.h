@@ -9,7 +9,10 @@
 /* The host's part: domain, switch ports, files. */
 void recovery_remove_local(Host *host, const char *uuid);
 
-/* For an instance that the database has no more: also ports and allocations. 'args' are those of the
+/* The image that the request ('args') was to fill, unless it is complete: its server is deleted. */
+void recovery_remove_image(Host *host, const RequestContext *ctx, const json_t *args);
+
+/* For an instance that the database has no more: also ports, allocations and image. 'args' are those of the
  * request that was under way, whose requested_networks are somebody's own. */
 void recovery_remove_all(Host *host, const RequestContext *ctx, Instance *instance,
                          const json_t *args);
