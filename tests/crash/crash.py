@@ -113,11 +113,17 @@ def trace(operation, bench):
 
 def settled(bench, server):
     """The server's record once nothing is under way any more; {} when it is gone."""
+    jobs = [job for job in ask(command="status")["jobs"] if job["instance"] == server.id]
     fresh = bench.get(server)
     if fresh is None:
         return {"status": "gone"}
-    jobs = [job for job in ask(command="status")["jobs"] if job["instance"] == server.id]
     return None if jobs or fresh["OS-EXT-STS:task_state"] else fresh
+
+
+def ended(operation, bench, server):
+    """The record once it is one that the operation may end in: a request that was not acknowledged comes again."""
+    record = settled(bench, server)
+    return record if record and record["status"] in operation.outcomes else None
 
 
 def left(bench):
@@ -143,7 +149,7 @@ def run_point(operation, point, bench, agent):
         return "not reached", ""
     began = time.monotonic()
     agent.start()
-    final = until(SETTLE_S, lambda: settled(bench, server))
+    final = until(SETTLE_S, lambda: ended(operation, bench, server)) or settled(bench, server)
     if not final:
         return "stuck", bench.describe(server)
     what = f"{final['status']} after {time.monotonic() - began:.1f} s"
