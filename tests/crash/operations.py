@@ -96,7 +96,7 @@ class Bench:
 
 def resize_body(bench, record):
     """To whichever of the two flavors it has not."""
-    is_tiny = record["flavor"]["id"] == bench.flavors["tiny"]
+    is_tiny = record["flavor"]["original_name"] == "tiny"
     return {"flavorRef": bench.flavors[LARGE if is_tiny else "tiny"]}
 
 
