@@ -230,8 +230,9 @@ log_warnings(const GPtrArray *warnings)
 
 /* ---- running ---- */
 
-/* Threads wait most of the time: a heap for each would only cost memory. */
-#define N_HEAPS 2
+/* Threads wait most of the time, and what one leaves free the next can use: a heap for each would only cost
+ * memory. */
+#define N_HEAPS 1
 
 typedef struct Daemon {
     Options *options;
