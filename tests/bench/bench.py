@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures both agents the same way and prints the ratios.
 
-Every figure is taken from outside: /proc for memory and CPU (all processes of the agent, reaped
-children counted), the API and the broker for times, the agents' own "Took N seconds" lines for builds,
-and a preloaded library for the time that builds spend in libvirt's calls.  Memory is looked at after
-SETTLE seconds of rest.  Seconds of CPU and memory hardly depend on what else the machine does; the
-other times do, for both agents alike.
+Every figure is taken from outside: /proc and the processes' CPU clocks for memory and CPU (all processes of
+the agent, reaped children counted), the API and the broker for times, the agents' own "Took N seconds" lines
+for builds, and a preloaded library for the time that builds spend in libvirt's calls.  Memory is looked at
+after SETTLE seconds of rest.  What an instance costs for good is measured of kilonovad only, between --guests
+and --more of them after REST seconds: before, the memory that as many builds at once need grows, too.
+Seconds of CPU and memory hardly depend on what else the machine does; the other times do, for both agents alike.
 """
 import argparse
 import json
@@ -26,8 +27,12 @@ LAB = HERE.parent / "lab"
 HOST = os.environ["LAB_HOST"]
 LOGS = pathlib.Path(os.environ["LAB_LOG"])
 TICKS = os.sysconf("SC_CLK_TCK")
+CPUCLOCK_SCHED = 2  # of the kernel's posix-timers.h: what clock_getcpuclockid() makes of a pid
 AGENTS = ("nova-compute", "kilonovad")
 SETTLE = 15
+REST = 30
+IDLE = 40
+README = HERE.parents[1] / "README.md"
 # figure of kilonovad's, what it may be at most: the fraction of nova-compute's, the absolute value
 TARGETS = {
     "PSS idle, MiB": (1 / 15, 9),
@@ -81,14 +86,15 @@ class Processes:
         return pss / 1024, rss / 1024
 
     def cpu(self):
-        """CPU seconds so far, those of reaped children included."""
+        """CPU seconds so far: of each process by its own clock, of reaped children in the kernel's ticks."""
         total = 0
         for pid in self.pids():
             try:
-                total += sum(int(x) for x in stat_fields(pid)[11:15])
+                children = sum(int(x) for x in stat_fields(pid)[13:15]) / TICKS
+                total += time.clock_gettime(~pid << 3 | CPUCLOCK_SCHED) + children
             except OSError:
                 pass
-        return total / TICKS
+        return total
 
 
 class Bench:
@@ -142,10 +148,10 @@ class Bench:
         executed = int(stat_fields(Processes(agent).main)[19]) / TICKS
         return consuming - executed, up - executed
 
-    def idle_cpu(self, processes, seconds=60):
+    def idle_cpu(self, processes):
         before = processes.cpu()
-        time.sleep(seconds)
-        return (processes.cpu() - before) * 60 / seconds
+        time.sleep(IDLE)
+        return (processes.cpu() - before) * 60 / IDLE
 
     def boot_cpu(self, processes):
         """CPU seconds and build seconds of one boot with a port, medians; the first is not counted."""
@@ -188,39 +194,52 @@ class Bench:
         times.sort()
         return times[len(times) // 2], times[int(len(times) * 0.99) - 1]
 
-    def measure(self, agent):
-        figures = {}
+    def starts(self, agent):
+        """The medians of three starts; before, the agent is known to the cell and has the image in its cache."""
         for other in AGENTS:
             lab("agent", other, "stop", HOST)
-        self.start(agent)
-        time.sleep(5)  # the host is known to the cell and to Placement, and the image is in the cache
+        lab("agent", agent, "start", HOST)
         self.delete(self.create(1, True))
-        starts = []
+        times = []
         for _ in range(3):
             lab("agent", agent, "stop", HOST)
-            starts.append(self.start(agent))
-        figures["exec to consuming, s"] = statistics.median(s[0] for s in starts)
-        figures["exec to service up, s"] = statistics.median(s[1] for s in starts)
+            times.append(self.start(agent))
+        return (statistics.median(column) for column in zip(*times))
+
+    def measure(self, agent):
+        figures = {}
+        figures["exec to consuming, s"], figures["exec to service up, s"] = self.starts(agent)
         processes = Processes(agent)
         time.sleep(SETTLE)
         figures["PSS idle, MiB"], figures["RSS idle, MiB"] = processes.memory()
         figures["CPU idle, s a minute"] = self.idle_cpu(processes)
         figures["CPU a boot with one port, s"] = self.boot_cpu(processes)
         servers = self.create(1, True)
-        time.sleep(SETTLE)
-        figures["PSS with 1 guest, MiB"], figures["RSS with 1 guest, MiB"] = processes.memory()
-        p50, p99 = self.round_trips(servers[0])
-        figures["get_console_output p50, ms"], figures["get_console_output p99, ms"] = p50, p99
-        guests = self.options.guests
-        servers += self.create(guests - 1, True)
-        time.sleep(SETTLE)
-        pss, rss = processes.memory()
-        figures[f"PSS with {guests} guests, MiB"], figures[f"RSS with {guests} guests, MiB"] = pss, rss
-        figures["PSS an instance, KiB"] = (pss - figures["PSS with 1 guest, MiB"]) * 1024 / (guests - 1)
-        self.delete(servers)
+        try:
+            time.sleep(SETTLE)
+            figures["PSS with 1 guest, MiB"], figures["RSS with 1 guest, MiB"] = processes.memory()
+            p50, p99 = self.round_trips(servers[0])
+            figures["get_console_output p50, ms"], figures["get_console_output p99, ms"] = p50, p99
+            figures |= self.guests(agent, processes, servers)
+        finally:
+            self.delete(servers)
         took, inside = self.build_seconds(agent)
         figures["build with one port, s"], figures["of it in libvirt, s"] = took, inside
         figures["build without libvirt, s"] = took - inside
+        return figures
+
+    def guests(self, agent, processes, servers):
+        """Memory with --guests guests at least, which are added to servers, and what more of them cost."""
+        figures, guests, more = {}, self.options.guests, self.options.more
+        servers += self.create(guests - len(servers), True)
+        time.sleep(REST)
+        pss, rss = processes.memory()
+        figures[f"PSS with {guests} guests, MiB"], figures[f"RSS with {guests} guests, MiB"] = pss, rss
+        if agent == "kilonovad":
+            while len(servers) < more:
+                servers += self.create(min(guests, more - len(servers)), True)
+            time.sleep(REST)
+            figures["PSS an instance, KiB"] = (processes.memory()[0] - pss) * 1024 / (more - guests)
         return figures
 
 
@@ -234,31 +253,48 @@ def verdict(name, nova, ours):
     return f"≤ {' and '.join(texts)}: {'met' if met else 'missed'}"
 
 
+def row(name, nova, ours):
+    if nova is None:
+        return f"| {name} | – | {ours:.3g} | – | {verdict(name, 0, ours)} |"
+    ratio = f"1/{nova / ours:.1f}" if nova > 0 and ours > 0 else "–"
+    return f"| {name} | {nova:.3g} | {ours:.3g} | {ratio} | {verdict(name, nova, ours)} |"
+
+
 def table(results):
+    nova, ours = (results[agent] for agent in AGENTS)
     lines = ["| figure | nova-compute 34.0.0 | kilonovad | ratio | target |", "|---|---|---|---|---|"]
-    for name in results[AGENTS[0]]:
-        nova, ours = (results[agent][name] for agent in AGENTS)
-        ratio = f"1/{nova / ours:.1f}" if nova > 0 and ours > 0 else "–"
-        lines.append(f"| {name} | {nova:.3g} | {ours:.3g} | {ratio} | {verdict(name, nova, ours)} |")
+    lines += [row(name, nova.get(name), ours[name]) for name in ours]
     return "\n".join(lines) + "\n"
+
+
+def keep(text, loads):
+    """The table for good: as the result of this run, and in README between its two marks."""
+    where = f"{os.cpu_count()} cores; 1-minute load at the start of each agent's part: {', '.join(loads)}"
+    head = f"`tests/bench/run`, {time.strftime('%Y-%m-%d %H:%M')}, {where}\n\n"
+    (HERE.parent / "results" / "bench.md").write_text(head + text)
+    marks = r"(<!-- bench -->\n).*?(<!-- end of bench -->)"
+    README.write_text(re.sub(marks, lambda m: m[1] + text + m[2], README.read_text(), flags=re.S))
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--guests", type=int, default=20)
+    parser.add_argument("--more", type=int, default=60, help="guests up to which the cost of one is measured")
     parser.add_argument("--calls", type=int, default=200)
     parser.add_argument("--boots", type=int, default=5)
     parser.add_argument("--kept", type=pathlib.Path, help="a file of figures: an agent in it is not measured again")
     options = parser.parse_args()
     bench = Bench(options)
     results = json.loads(options.kept.read_text()) if options.kept and options.kept.exists() else {}
+    loads = []
     for agent in AGENTS:
+        loads.append(f"{os.getloadavg()[0]:.1f}")
         results[agent] = results.get(agent) or bench.measure(agent)
         if options.kept:
             options.kept.write_text(json.dumps(results, indent=1))
     text = table(results)
     print(text)
-    (HERE.parent / "results" / "bench.md").write_text(text)
+    keep(text, loads)
 
 
 if __name__ == "__main__":
