@@ -59,6 +59,14 @@ NetworkInfo *neutron_deallocate_port(Neutron *neutron, const RequestContext *ctx
                                      json_t **ret_resources, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
 
+/* One more address from any subnet of the network, for the server's port there (the first that Neutron
+ * agrees to). NetworkNotFoundForInstance. */
+NetworkInfo *neutron_add_fixed_ip(Neutron *neutron, const RequestContext *ctx, Instance *instance,
+                                  const char *network_id, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+/* The port that has it keeps its other addresses. FixedIpNotFoundForInstance. */
+NetworkInfo *neutron_remove_fixed_ip(Neutron *neutron, const RequestContext *ctx, Instance *instance,
+                                     const char *address, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+
 typedef struct NeutronRefresh {
     const char *port_id; /* only this port of the cache (network-changed); NULL: all */
     bool from_neutron;   /* ports as Neutron has them instead of those in the cache (heal) */

@@ -41,6 +41,8 @@ static const NoticeKind kinds[] = {
     {"share_detach",                  NULL,                            "InstanceActionSharePayload",      "1.0",  false, false},
     {"interface_attach",              NULL,                            "InstanceActionPayload",           "1.9",  false, false},
     {"interface_detach",              NULL,                            "InstanceActionPayload",           "1.9",  false, false},
+    {"create_ip",                     "create_ip",                     NULL,                              NULL,   false, false},
+    {"delete_ip",                     "delete_ip",                     NULL,                              NULL,   false, false},
     /* the rest: pause, power_on, soft_delete, ... */
     {NULL,                            "",                              "InstanceActionPayload",           "1.9",  false, false},
 };

@@ -14,7 +14,7 @@
 typedef struct NoticeKind {
     const char *action;  /* "resize_prep": instance.resize_prep.start */
     const char *legacy;  /* "resize.prep": compute.instance.resize.prep.start; NULL: none is sent */
-    const char *payload; /* class of the versioned payload, and its version */
+    const char *payload; /* class of the versioned payload, and its version; NULL: none is sent */
     const char *version;
     bool has_bdms;       /* block devices are listed whatever bdms_in_notifications says */
     bool is_end_only;    /* the legacy one has no phases and stands for the end */

@@ -230,7 +230,9 @@ notifier_send(Notifier *notifier, const RequestContext *ctx, Instance *instance,
               const InstanceNotice *notice)
 {
     const NoticeKind *kind = notice_kind_find(notice->action);
-    bool has_legacy = kind->legacy && (!kind->is_end_only || g_strcmp0(notice->phase, "end") == 0);
+    bool has_legacy = notifier->sends_legacy && kind->legacy &&
+                      (!kind->is_end_only || g_strcmp0(notice->phase, "end") == 0);
+    bool has_versioned = notifier->sends_versioned && kind->payload;
     json_auto_t *data = NULL;
     NoticeFacts facts = {
         .ctx = ctx,
@@ -241,12 +243,12 @@ notifier_send(Notifier *notifier, const RequestContext *ctx, Instance *instance,
         .error = notice->error,
     };
 
-    if (!notifier->sends_versioned && !(notifier->sends_legacy && has_legacy))
+    if (!has_versioned && !has_legacy)
         return;
     facts.instance = data = read_instance(notifier, ctx, instance);
-    if (notifier->sends_legacy && has_legacy)
+    if (has_legacy)
         send_legacy(notifier, kind, notice, &facts);
-    if (notifier->sends_versioned)
+    if (has_versioned)
         send_versioned(notifier, kind, notice, instance, &facts);
 }
 

@@ -71,6 +71,8 @@ bool op_set_admin_password(Operation *op, NovaError **err);
 bool op_quiesce_instance(Operation *op, NovaError **err);
 bool op_unquiesce_instance(Operation *op, NovaError **err);
 bool op_inject_network_info(Operation *op, NovaError **err);
+bool op_add_fixed_ip_to_instance(Operation *op, NovaError **err);
+bool op_remove_fixed_ip_from_instance(Operation *op, NovaError **err);
 
 /* shares.c */
 bool op_allow_share(Operation *op, NovaError **err);

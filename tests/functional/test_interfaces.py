@@ -99,6 +99,29 @@ class Interfaces(LabTest):
         self.wait_action(server, "attach_interface", "compute_attach_interface", "Error")
         self.assertEqual(self.ports(server), set())
 
+    def fixed_ips(self, server):
+        return {ip["ip_address"] for i in self.compute.server_interfaces(server.id) for ip in i.fixed_ips}
+
+    def cached_ips(self, server):
+        """What Nova's cache says."""
+        return {a["addr"] for addresses in self.get(server).addresses.values() for a in addresses}
+
+    def act(self, server, **action):
+        """Before the microversion that did away with it."""
+        answer = self.compute.post(f"/servers/{server.id}/action", json=action, microversion="2.43")
+        self.assertEqual(answer.status_code, 202, answer.text)
+
+    def test_more_and_fewer_addresses(self):
+        server = self.create("addresses", networks=["tenant"])
+        first = self.fixed_ips(server)
+        self.act(server, addFixedIp={"networkId": self.networks["tenant"].id})
+        wait(60, "two addresses", lambda: len(self.cached_ips(server)) == 2)
+        self.assertEqual(self.cached_ips(server), self.fixed_ips(server))
+        second, = self.fixed_ips(server) - first
+        self.act(server, removeFixedIp={"address": second})
+        wait(60, "one address", lambda: self.cached_ips(server) == first)
+        self.assertEqual(self.fixed_ips(server), first)
+
     def test_guest_that_does_not_let_go(self):
         self.addCleanup(agent, "start", HOST)
         agent("start", HOST, "libvirt.device_detach_timeout=1", "libvirt.device_detach_attempts=2")

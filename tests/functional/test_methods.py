@@ -23,6 +23,9 @@ DECORATORS = {"wrap_instance_event": "EVENT", "wrap_instance_fault": "FAULT", "r
 INNER = {"build_and_run_instance": "_do_build_and_run_instance", "prep_resize": "_do_prep_resize",
          "resize_instance": "_resize_instance"}
 
+# Beyond Nova's: a guest lets go of one device at a time.
+OWN_FLAGS = {"attach_interface": {"SERIAL"}, "detach_interface": {"SERIAL"}}
+
 
 def manager_functions():
     source = pathlib.Path(importlib.util.find_spec("nova.compute.manager").origin).read_text()
@@ -93,7 +96,7 @@ class Methods(unittest.TestCase):
 
     def test_flags_are_novas_decorators(self):
         ours = {name: row[2] for name, row in self.ours.items()}
-        self.assertEqual(ours, {name: self.nova[name][2] for name in ours})
+        self.assertEqual(ours, {name: self.nova[name][2] | OWN_FLAGS.get(name, set()) for name in ours})
 
     def test_readme_lists_what_is_missing(self):
         missing = sorted(set(self.nova) - set(self.ours))

@@ -761,6 +761,61 @@ a_detached_port_tells_its_resources(void **state)
     assert_all_used(cloud);
 }
 
+#define PORT_WITH_ONE_IP                                                                     \
+    "{\"ports\": [{\"id\": \"" PORT "\", \"fixed_ips\": [{\"subnet_id\": \"s0\", \"ip_address\": "   \
+    "\"10.0.0.5\"}]}]}"
+
+/* The subnet that has room: the port keeps what it has, and what was refused is not asked for again. */
+static void
+an_address_comes_from_the_first_subnet_with_room(void **state)
+{
+    Cloud *cloud = *state;
+    g_autoptr(NetworkInfo) left = NULL;
+    json_auto_t *sent = NULL;
+
+    fake_http_reply(cloud->fake, "GET", "/v2.0/subnets?network_id=" NETWORK, 200,
+                    "{\"subnets\": [{\"id\": \"full\"}, {\"id\": \"free\"}]}");
+    fake_http_reply(cloud->fake, "GET", "/v2.0/ports?device_id=*", 200, PORT_WITH_ONE_IP);
+    fake_http_reply(cloud->fake, "PUT", "/v2.0/ports/" PORT, 409, "{\"NeutronError\": {}}");
+    fake_http_reply(cloud->fake, "PUT", "/v2.0/ports/" PORT, 200, "{\"port\": {}}");
+    fake_http_reply(cloud->fake, "GET", "/v2.0/ports?tenant_id=*", 200, "{\"ports\": []}");
+    left = neutron_add_fixed_ip(cloud->neutron, cloud->ctx, &cloud->instance, NETWORK, NULL);
+    assert_non_null(left);
+    assert_all_used(cloud);
+    sent = fake_request_json(fake_http_request(cloud->fake, -2));
+    assert_int_equal(json_array_size(json_path(sent, "port", "fixed_ips", NULL)), 2);
+    assert_string_equal(
+        json_get_string(json_array_get(json_path(sent, "port", "fixed_ips", NULL), 1), "subnet_id", ""),
+        "free");
+}
+
+static void
+a_network_without_room_gives_no_address(void **state)
+{
+    Cloud *cloud = *state;
+    g_autoptr(NovaError) error = NULL;
+
+    fake_http_reply(cloud->fake, "GET", "/v2.0/subnets?network_id=" NETWORK, 200,
+                    "{\"subnets\": [{\"id\": \"full\"}]}");
+    fake_http_reply(cloud->fake, "GET", "/v2.0/ports?device_id=*", 200, PORT_WITH_ONE_IP);
+    fake_http_reply(cloud->fake, "PUT", "/v2.0/ports/" PORT, 409, "{\"NeutronError\": {}}");
+    assert_null(neutron_add_fixed_ip(cloud->neutron, cloud->ctx, &cloud->instance, NETWORK, &error));
+    assert_int_equal(nova_error_kind(error), NOVA_ERROR_NETWORK_NOT_FOUND_FOR_INSTANCE);
+    assert_all_used(cloud);
+}
+
+static void
+an_address_that_the_server_does_not_have_is_not_removed(void **state)
+{
+    Cloud *cloud = *state;
+    g_autoptr(NovaError) error = NULL;
+
+    fake_http_reply(cloud->fake, "GET", "/v2.0/ports?device_id=*", 200, "{\"ports\": []}");
+    assert_null(neutron_remove_fixed_ip(cloud->neutron, cloud->ctx, &cloud->instance, "10.0.0.6", &error));
+    assert_int_equal(nova_error_kind(error), NOVA_ERROR_FIXED_IP_NOT_FOUND_FOR_INSTANCE);
+    assert_all_used(cloud);
+}
+
 static void
 only_ports_bound_elsewhere_are_bound_anew(void **state)
 {
@@ -958,6 +1013,9 @@ main(void)
         CLOUD_TEST(delete_removes_ours_and_unbinds_what_was_given),
         CLOUD_TEST(a_port_already_gone_is_no_error_a_refusal_is),
         CLOUD_TEST(a_detached_port_tells_its_resources),
+        CLOUD_TEST(an_address_comes_from_the_first_subnet_with_room),
+        CLOUD_TEST(a_network_without_room_gives_no_address),
+        CLOUD_TEST(an_address_that_the_server_does_not_have_is_not_removed),
         CLOUD_TEST(only_ports_bound_elsewhere_are_bound_anew),
         CLOUD_TEST(a_moved_port_gets_its_new_device),
         CLOUD_TEST(a_moved_port_without_a_new_device_is_an_error),
