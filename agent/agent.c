@@ -383,6 +383,7 @@ fill_host(Agent *agent)
     host->queue_method = dispatcher_queue_method;
     host->call_method = dispatcher_call_method;
     host->has_request = dispatcher_has_request;
+    host->has_method = dispatcher_has_method;
     host->show_step = dispatcher_show_step;
     host->agent = agent->dispatcher;
 }

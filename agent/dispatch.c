@@ -695,6 +695,14 @@ dispatcher_has_request(Host *host, const char *uuid, const Operation *except)
     return jobs_has_change(dispatcher->jobs, uuid, except ? except->ticket : NULL);
 }
 
+bool
+dispatcher_has_method(Host *host, const char *uuid, const char *method)
+{
+    Dispatcher *dispatcher = host->agent;
+
+    return jobs_has_method(dispatcher->jobs, uuid, method);
+}
+
 void
 dispatcher_show_step(Operation *op, const char *step)
 {

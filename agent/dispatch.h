@@ -49,8 +49,9 @@ void dispatcher_queue_work(Host *host, const char *name,
                            void (*work)(Host *host, RequestContext *ctx, Instance *instance),
                            RequestContext *ctx, Instance *instance);
 
-/* Host.has_request, Host.show_step */
+/* Host.has_request, Host.has_method, Host.show_step */
 bool dispatcher_has_request(Host *host, const char *uuid, const Operation *except);
+bool dispatcher_has_method(Host *host, const char *uuid, const char *method);
 void dispatcher_show_step(Operation *op, const char *step);
 
 Jobs *dispatcher_jobs(Dispatcher *dispatcher);

@@ -105,6 +105,21 @@ jobs_has_change(Jobs *jobs, const char *uuid, const JobTicket *except)
     return found;
 }
 
+bool
+jobs_has_method(Jobs *jobs, const char *uuid, const char *method)
+{
+    bool found = false;
+
+    pthread_mutex_lock(&jobs->lock);
+    for (GList *link = jobs->tickets->head; link && !found; link = link->next) {
+        const JobTicket *ticket = link->data;
+
+        found = strcmp(ticket->method, method) == 0 && g_strcmp0(ticket->uuid, uuid) == 0;
+    }
+    pthread_mutex_unlock(&jobs->lock);
+    return found;
+}
+
 json_t *
 jobs_to_json(Jobs *jobs)
 {

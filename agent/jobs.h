@@ -25,6 +25,8 @@ void jobs_remove(Jobs *jobs, JobTicket *ticket);
 
 /* Is there a job, queued or running, that changes the instance, besides 'except' (may be NULL)? */
 bool jobs_has_change(Jobs *jobs, const char *uuid, const JobTicket *except);
+/* Is there one of this method for the instance? */
+bool jobs_has_method(Jobs *jobs, const char *uuid, const char *method);
 
 /* [{"method", "instance", "request", "state": "queued" | "running", "step", "age_s"}], oldest first;
  * new reference. */

@@ -65,6 +65,8 @@ typedef struct Host {
     /* Is there a request, queued or under way, that changes the instance, besides 'except' (may be
      * NULL)? */
     bool (*has_request)(struct Host *host, const char *uuid, const struct Operation *except);
+    /* Is there one of this method? A step that is begun again asks so for the one after it. */
+    bool (*has_method)(struct Host *host, const char *uuid, const char *method);
     /* May be NULL; see operation_step(). */
     void (*show_step)(struct Operation *op, const char *step);
     void *agent; /* these functions' own */

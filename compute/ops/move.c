@@ -26,12 +26,12 @@ move_save_status(Operation *op, Migration *migration, const char *status, NovaEr
 /* ---- a step that is begun again ---- */
 
 bool
-move_is_over(const Operation *op, TaskStates tasks)
+move_is_over(const Operation *op, TaskStates tasks, const char *next)
 {
     int task = op->instance->task_state; /* -1: one that we do not know */
 
     return op->is_resumed && (task < 0 || !(tasks & (UINT64_C(1) << task)) ||
-                              op->host->has_request(op->host, op->instance->uuid, op));
+                              (next && op->host->has_method(op->host, op->instance->uuid, next)));
 }
 
 TaskStates

@@ -12,8 +12,8 @@ bool move_save_status(Operation *op, Migration *migration, const char *status, N
     G_GNUC_WARN_UNUSED_RESULT;
 
 /* A process before us had begun this step, and it is no longer this step's turn: the task is none of
- * 'tasks', or the next step has been asked for. */
-bool move_is_over(const Operation *op, TaskStates tasks);
+ * 'tasks', or the next step's method has been asked for (NULL: there is none). */
+bool move_is_over(const Operation *op, TaskStates tasks, const char *next);
 /* What a save expects: that task; of a step that is begun again, also the one that it sets. */
 TaskStates move_expected(const Operation *op, TaskStates before, TaskStates set);
 /* A step that is begun again: its guest runs already. */

@@ -239,7 +239,7 @@ op_prep_resize(Operation *op, NovaError **err)
     NovaError *error = NULL;
     bool ok;
 
-    if (move_is_over(op, EXPECT(RESIZE_PREP)))
+    if (move_is_over(op, EXPECT(RESIZE_PREP), "resize_instance"))
         return true;
     if (!read_args(&resize, true, err))
         return false;
@@ -399,7 +399,7 @@ op_resize_instance(Operation *op, NovaError **err)
     VmState state = op->instance->vm_state;
     NovaError *error = NULL;
 
-    if (move_is_over(op, EXPECT(RESIZE_PREP, RESIZE_MIGRATING, RESIZE_MIGRATED)))
+    if (move_is_over(op, EXPECT(RESIZE_PREP, RESIZE_MIGRATING, RESIZE_MIGRATED), "finish_resize"))
         return true;
     if (!read_args(&resize, true, err))
         return false;
@@ -538,7 +538,7 @@ op_finish_resize(Operation *op, NovaError **err)
     g_auto(Resize) resize = {.op = op};
     NovaError *error = NULL;
 
-    if (move_is_over(op, EXPECT(RESIZE_MIGRATED, RESIZE_FINISH)))
+    if (move_is_over(op, EXPECT(RESIZE_MIGRATED, RESIZE_FINISH), NULL))
         return true;
     if (!read_args(&resize, false, err))
         return false;

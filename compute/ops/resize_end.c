@@ -217,7 +217,7 @@ op_revert_resize(Operation *op, NovaError **err)
     g_autoptr(Migration) migration = move_read_migration(op, err);
     NovaError *error = NULL;
 
-    if (move_is_over(op, EXPECT(RESIZE_REVERTING)))
+    if (move_is_over(op, EXPECT(RESIZE_REVERTING), "finish_revert_resize"))
         return true;
     if (!migration || !move_load_instance(op, err))
         return false;
@@ -330,7 +330,7 @@ op_finish_revert_resize(Operation *op, NovaError **err)
     if (op->is_resumed && op->instance->task_state == TASK_STATE_NONE &&
         op->instance->vm_state != VM_STATE_RESIZED)
         return move_forget(op, err);
-    if (move_is_over(op, EXPECT(RESIZE_REVERTING, POWERING_OFF)))
+    if (move_is_over(op, EXPECT(RESIZE_REVERTING, POWERING_OFF), NULL))
         return true;
     if (!migration || !move_load_instance(op, err))
         return false;

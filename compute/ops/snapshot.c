@@ -133,7 +133,7 @@ op_snapshot_instance(Operation *op, NovaError **err)
     Instance *copy;
 
     if (op->is_resumed && op->instance->task_state != TASK_STATE_IMAGE_SNAPSHOT_PENDING)
-        return op->host->has_request(op->host, op->instance->uuid, op) || /* handed on already */
+        return op->host->has_method(op->host, op->instance->uuid, "_snapshot_instance") || /* handed on */
                snapshot_finish_or_undo(op, image_id, err);
     OBJECT_SET(op->instance, task_state, TASK_STATE_IMAGE_SNAPSHOT);
     if (!conductor_save_instance(op->host->conductor, op->ctx, op->instance,
