@@ -47,12 +47,18 @@ optional(const NumaCase *one, const char *key)
 
 /* ---- flavor and image ---- */
 
+/* The flavor's fields that Nova makes numbers of, in whatever order they come. */
 static bool
-read_number(const json_t *dict, const char *key, int64_t *ret_value, NovaError **err)
+read_flavor_number(const char *key, const json_t *value, Flavor *flavor, NovaError **err)
 {
-    const json_t *value = json_object_get(dict, key);
+    static const char *const unused[] = {"id", "root_gb", "ephemeral_gb", "swap", NULL};
+    int64_t number;
 
-    return !value || primitive_int(value, key, ret_value, err);
+    if (!strcmp(key, "vcpus"))
+        return primitive_int(value, key, &flavor->vcpus, err);
+    if (!strcmp(key, "memory_mb"))
+        return primitive_int(value, key, &flavor->memory_mb, err);
+    return !g_strv_contains(unused, key) || primitive_int(value, key, &number, err);
 }
 
 static bool
@@ -76,28 +82,58 @@ read_extra_specs(const json_t *specs, Flavor *flavor, NovaError **err)
 }
 
 static bool
+flavor_has(const json_t *dict, const char *key, NovaError **err)
+{
+    return json_object_get(dict, key) ||
+           nova_error_set(err, NOVA_ERROR_OBJECT_ACTION_ERROR,
+                          "Object action obj_load_attr failed because: unable to load %s", key);
+}
+
+static bool
 read_flavor(NumaCase *one, const json_t *dict, NovaError **err)
 {
-    const json_t *name = json_object_get(dict, "name");
+    const char *key;
+    json_t *value;
 
     if (!json_is_object(dict))
         return nova_error_set(err, NOVA_ERROR_TYPE_ERROR, "a flavor must be a dict");
     one->flavor = object_new(&FLAVOR_TYPE);
-    if ((name && !primitive_string(name, "name", &one->flavor->name, err)) ||
-        !read_number(dict, "vcpus", &one->flavor->vcpus, err) ||
-        !read_number(dict, "memory_mb", &one->flavor->memory_mb, err) ||
-        !read_extra_specs(json_object_get(dict, "extra_specs"), one->flavor, err))
-        return false;
-    if (!json_object_get(dict, "vcpus"))
-        return primitive_unset("vcpus", err);
-    return json_object_get(dict, "memory_mb") || primitive_unset("memory_mb", err);
+    json_object_foreach ((json_t *)dict, key, value) {
+        if (!strcmp(key, "name") && !json_is_null(value)) {
+            if (!primitive_string(value, key, &one->flavor->name, err))
+                return false;
+        } else if (!strcmp(key, "extra_specs")) {
+            if (!read_extra_specs(value, one->flavor, err))
+                return false;
+        } else if (!read_flavor_number(key, value, one->flavor, err)) {
+            return false;
+        }
+    }
+    return flavor_has(dict, "vcpus", err) && flavor_has(dict, "memory_mb", err);
+}
+
+/* As ImageMeta.from_dict() trips over what is no dict. */
+static bool
+check_image_types(const json_t *dict, NovaError **err)
+{
+    const json_t *properties = json_object_get(dict, "properties");
+
+    if (!json_is_object(dict) && !json_is_null(dict))
+        return nova_error_set(err, NOVA_ERROR_ATTRIBUTE_ERROR, "an image must be a dict");
+    if (json_is_null(json_object_get(dict, "id")))
+        return nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "Field `id' cannot be None");
+    if (!properties || json_is_object(properties))
+        return true;
+    return nova_error_set(err, json_is_string(properties) || json_is_array(properties)
+                                   ? NOVA_ERROR_ATTRIBUTE_ERROR : NOVA_ERROR_TYPE_ERROR,
+                          "an image's properties must be a dict");
 }
 
 static bool
 read_image(NumaCase *one, const json_t *dict, NovaError **err)
 {
-    if (!json_is_object(dict) && !json_is_null(dict))
-        return nova_error_set(err, NOVA_ERROR_TYPE_ERROR, "an image must be a dict");
+    if (!check_image_types(dict, err))
+        return false;
     one->image = image_meta_from_dict(dict, err);
     return one->image != NULL;
 }

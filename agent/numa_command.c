@@ -50,13 +50,30 @@ format_without_ranges(const CpuSet *cpus)
 }
 
 static bool
+are_numbers(const json_t *list)
+{
+    size_t i;
+    json_t *item;
+
+    json_array_foreach (list, i, item) {
+        if (!json_is_number(item) && !json_is_boolean(item))
+            return false;
+    }
+    return json_is_array(list);
+}
+
+static bool
 op_format_cpu_spec(NumaCase *one, json_t **ret_result, NovaError **err)
 {
     const json_t *list, *ranges = json_object_get(one->json, "allow_ranges");
     g_auto(CpuSet) cpus = {0};
     g_autofree char *text = NULL;
 
-    if (!numa_case_need(one, "cpus", &list, err) || !primitive_cpu_set(list, "cpus", &cpus, err))
+    if (!numa_case_need(one, "cpus", &list, err))
+        return false;
+    if (!are_numbers(list))
+        return nova_error_set(err, NOVA_ERROR_TYPE_ERROR, "the CPUs must be a list of numbers");
+    if (!primitive_cpu_set(list, "cpus", &cpus, err))
         return false;
     text = !ranges || primitive_is_true(ranges) ? cpu_set_format(&cpus)
                                                 : format_without_ranges(&cpus);
@@ -70,21 +87,20 @@ read_cpu_option(NumaCase *one, const char *option, const char *shown, const char
                 json_t *result, NovaError **err)
 {
     const json_t *value = numa_case_option(one, option);
+    g_autofree char *spec = json_is_string(value) ? g_strdup(json_string_value(value))
+                            : value               ? primitive_number_text(value) : NULL;
     json_t *list = NULL;
 
-    if (!value || !primitive_is_true(value)) {
+    if (!spec || !*spec) {
         json_object_set_new(result, key, json_null());
         return true;
     }
-    if (!json_is_string(value))
-        return nova_error_set(err, NOVA_ERROR_ATTRIBUTE_ERROR, "a CPU spec has no 'split'");
-    if (!parse_spec(json_string_value(value), &list, err))
+    if (!parse_spec(spec, &list, err))
         return false;
     json_object_set_new(result, key, list);
     if (json_array_size(list) == 0)
         return nova_error_set(err, NOVA_ERROR_INVALID,
-                              "No CPUs available after parsing '%s' config, '%s'", shown,
-                              json_string_value(value));
+                              "No CPUs available after parsing '%s' config, '%s'", shown, spec);
     return true;
 }
 
@@ -99,12 +115,33 @@ op_get_cpu_sets(NumaCase *one, json_t **ret_result, NovaError **err)
            read_cpu_option(one, "vcpu_pin_set", "vcpu_pin_set", "vcpu_pin_set", *ret_result, err);
 }
 
+/* As oslo.config refuses what is no list of dictionaries. */
+static bool
+check_dictionaries(const json_t *option, NovaError **err)
+{
+    size_t i;
+    json_t *entry;
+
+    if (json_is_number(option) || json_is_boolean(option))
+        return nova_error_set(err, NOVA_ERROR_TYPE_ERROR, "an option's values must be a list");
+    json_array_foreach (option, i, entry) {
+        if (!json_is_object(entry))
+            return nova_error_set(err, json_is_string(entry) ? NOVA_ERROR_VALUE_ERROR
+                                                             : NOVA_ERROR_ATTRIBUTE_ERROR,
+                                  "Value should be NAME:VALUE pairs separated by \",\"");
+    }
+    return true;
+}
+
 static bool
 op_get_reserved_huge_pages(NumaCase *one, json_t **ret_result, NovaError **err)
 {
     const json_t *option = numa_case_option(one, "reserved_huge_pages");
-    g_autoptr(GArray) reserved = reserved_pages_from_json(option, err);
+    g_autoptr(GArray) reserved = NULL;
 
+    if (!check_dictionaries(option, err))
+        return false;
+    reserved = reserved_pages_from_json(option, err);
     if (!reserved)
         return false;
     *ret_result = json_object();
@@ -194,6 +231,14 @@ need_text(const json_t *dict, const char *key, const char **ret_text, NovaError 
     return *ret_text || nova_error_set(err, NOVA_ERROR_ATTRIBUTE_ERROR, "%s is no string", key);
 }
 
+/* Compared with the spec's id: what is no string equals none. */
+static bool
+need_id(const json_t *dict, const char *key, const char **ret_id, NovaError **err)
+{
+    *ret_id = json_get_string(dict, key, "");
+    return json_object_get(dict, key) || nova_error_set(err, NOVA_ERROR_KEY_ERROR, "'%s'", key);
+}
+
 /* Looked at only where the spec asks for the card's serial number. */
 static bool
 read_serial_number(const json_t *device, bool *ret_has, NovaError **err)
@@ -211,9 +256,11 @@ read_serial_number(const json_t *device, bool *ret_has, NovaError **err)
 static bool
 read_candidate(const json_t *device, const PciSpec *spec, PciCandidate *candidate, NovaError **err)
 {
+    if (!json_is_object(device))
+        return nova_error_set(err, NOVA_ERROR_TYPE_ERROR, "a device must be a dict");
     candidate->parent_address = json_get_string(device, "parent_addr", NULL);
-    return need_text(device, "vendor_id", &candidate->vendor_id, err) &&
-           need_text(device, "product_id", &candidate->product_id, err) &&
+    return need_id(device, "vendor_id", &candidate->vendor_id, err) &&
+           need_id(device, "product_id", &candidate->product_id, err) &&
            need_text(device, "address", &candidate->address, err) &&
            (!pci_spec_is_remote_managed(spec) ||
             read_serial_number(device, &candidate->has_serial_number, err));

@@ -15,6 +15,8 @@ need_member(const json_t *primitive, const char *key, const json_t **ret_value, 
     *ret_value = json_object_get(primitive, key);
     if (*ret_value)
         return true;
+    if (json_is_null(primitive))
+        return nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "an object cannot be None");
     if (!json_is_object(primitive))
         return nova_error_set(err, NOVA_ERROR_TYPE_ERROR, "an object's primitive must be a dict");
     return nova_error_set(err, NOVA_ERROR_KEY_ERROR, "'%s'", key);

@@ -127,12 +127,188 @@ explanation_names_cell_and_lack(void **state)
     free(output);
 }
 
+/* ---- what is no case ---- */
+
+static json_t *
+nested(int levels)
+{
+    json_t *value = json_integer(1);
+
+    for (int i = 0; i < levels; i++)
+        value = i % 2 ? json_pack("[o]", value) : json_pack("{s:o}", "nova_object.data", value);
+    return value;
+}
+
+static json_t *
+wrong_values(void)
+{
+    json_t *deep = nested(100);
+
+    return json_pack("[n, b, i, I, I, f, s, s, [], {}, [n], o]", 1, 7, (json_int_t)INT64_MIN,
+                     (json_int_t)INT64_MAX, 2.5, "", "x", deep);
+}
+
+static void
+assert_is_answer(const json_t *one)
+{
+    g_autofree char *line = json_dumps(one, JSON_COMPACT);
+    g_autofree char *text = numa_answer(line, strlen(line));
+    json_auto_t *answer = json_loads(text, 0, NULL);
+    const bool has_result = json_object_get(answer, "result") != NULL;
+    const char *error = json_string_value(json_object_get(answer, "error"));
+    const json_t *id = json_object_get(one, "id");
+
+    if (strchr(text, '\n') || !json_equal(json_object_get(answer, "id"), id ? id : json_null()) ||
+        has_result == (error != NULL) || (error && !json_object_get(answer, "message")))
+        fail_msg("%s\n%s", line, text);
+}
+
+/* Walks through 'value', which is somewhere in 'root', with one member at a time gone or of another type. */
+static void
+spoil_each(const json_t *root, json_t *value, const json_t *wrong)
+{
+    g_auto(GStrv) keys = NULL;
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    const char *name;
+    size_t i;
+    json_t *item, *other;
+
+    json_object_foreach (value, name, item)
+        g_strv_builder_add(builder, name);
+    keys = g_strv_builder_end(builder);
+    for (char **key = keys; *key; key++) {
+        json_t *kept = json_incref(json_object_get(value, *key));
+
+        spoil_each(root, kept, wrong);
+        json_array_foreach (wrong, i, other) {
+            json_object_set(value, *key, other);
+            assert_is_answer(root);
+        }
+        json_object_del(value, *key);
+        assert_is_answer(root);
+        json_object_set_new(value, *key, kept);
+    }
+    if (json_is_array(value) && json_array_size(value) > 0) {
+        json_t *kept = json_incref(json_array_get(value, 0));
+
+        spoil_each(root, kept, wrong);
+        json_array_foreach (wrong, i, other) {
+            json_array_set(value, 0, other);
+            assert_is_answer(root);
+        }
+        json_array_set_new(value, 0, kept);
+    }
+}
+
+/* The shortest case of every operation that Nova answers with a value. */
+static json_t *
+one_case_of_each_operation(void)
+{
+    json_t *cases = json_object();
+    g_autofree char *text = NULL;
+    g_auto(GStrv) lines = NULL;
+
+    assert_true(g_file_get_contents(TEST_DATA_DIR "/numa/cases.jsonl", &text, NULL, NULL));
+    lines = g_strsplit(text, "\n", -1);
+    for (char **line = lines; **line; line++) {
+        json_auto_t *one = json_loads(*line, 0, NULL);
+        const char *op = json_string_value(json_object_get(one, "op"));
+        const json_t *result = json_object_get(json_object_get(one, "expect"), "result");
+        const json_t *known = json_object_get(cases, op);
+
+        json_object_set_new(one, "length", json_integer((json_int_t)strlen(*line)));
+        if (result && !json_is_null(result) && !json_is_false(result) &&
+            (!known || json_integer_value(json_object_get(known, "length")) > (json_int_t)strlen(*line)))
+            json_object_set(cases, op, one);
+    }
+    return cases;
+}
+
+static void
+member_of_a_wrong_type_is_answered(void **state)
+{
+    json_auto_t *cases = one_case_of_each_operation();
+    json_auto_t *wrong = wrong_values();
+    const char *op;
+    json_t *one;
+
+    (void)state;
+    assert_int_equal(json_object_size(cases), 13);
+    json_object_foreach (cases, op, one) {
+        json_object_del(one, "expect");
+        json_object_del(one, "length");
+        spoil_each(one, one, wrong);
+    }
+}
+
+static void
+assert_error(const char *line, const char *id, const char *error)
+{
+    g_autofree char *text = numa_answer(line, strlen(line));
+    json_auto_t *answer = json_loads(text, 0, NULL);
+    g_autofree char *got = json_dumps(json_object_get(answer, "id"), JSON_ENCODE_ANY);
+
+    assert_string_equal(got, id);
+    assert_string_equal(json_string_value(json_object_get(answer, "error")), error);
+}
+
+static void
+number_beyond_64_bits_keeps_the_id(void **state)
+{
+    (void)state;
+    assert_error("{\"op\": \"format_cpu_spec\", \"cpus\": [99999999999999999999], \"id\": \"a\"}", "\"a\"",
+                 "ValueError");
+    assert_error("{\"host\": {\"id\": 1}, \"id\": 2, \"limits\": 1e999}", "2", "ValueError");
+}
+
+static void
+unreadable_line_and_unknown_operation_are_answered(void **state)
+{
+    (void)state;
+    assert_error("{\"id\": \"a\", ", "null", "ValueError");
+    assert_error("\"a\"", "null", "ValueError");
+    assert_error("{\"id\": \"a\"}", "\"a\"", "KeyError");
+    assert_error("{\"id\": \"a\", \"op\": \"numa_guess\"}", "\"a\"", "KeyError");
+}
+
+static void
+contradicting_wishes_are_novas_exceptions(void **state)
+{
+    static const char *const wishes[][2] = {
+        {"\"hw:cpu_policy\": \"shared\", \"hw:cpu_thread_policy\": \"isolate\"", "CPUThreadPolicyConfigurationInvalid"},
+        {"\"hw:cpu_policy\": \"mixed\"", "RequiredMixedOrRealtimeCPUMask"},
+        {"\"hw:cpu_policy\": \"dedicated\", \"hw:cpu_dedicated_mask\": \"0\"", "RequiredMixedInstancePolicy"},
+        {"\"hw:cpu_policy\": \"dedicated\", \"resources:PCPU\": \"2\"", "InvalidRequest"},
+        {"\"resources:PCPU\": \"2\", \"resources:VCPU\": \"2\"", "InvalidRequest"},
+        {"\"resources:PCPU\": \"3\"", "InvalidRequest"},
+        {"\"resources:PCPU\": \"2\", \"hw:emulator_threads_policy\": \"isolate\"", "InvalidRequest"},
+        {"\"hw:emulator_threads_policy\": \"isolate\"", "BadRequirementEmulatorThreadsPolicy"},
+        {"\"hw:numa_nodes\": \"3\"", "ImageNUMATopologyAsymmetric"},
+        {"\"hw:numa_nodes\": \"2\", \"hw:numa_cpus.0\": \"0\"", "ImageNUMATopologyIncomplete"},
+        {"\"hw:locked_memory\": \"true\"", "LockMemoryForbidden"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < G_N_ELEMENTS(wishes); i++) {
+        g_autofree char *line = g_strdup_printf(
+            "{\"id\": 1, \"op\": \"numa_get_constraints\", \"image\": {\"properties\": {}}, \"flavor\": "
+            "{\"name\": \"f\", \"vcpus\": 2, \"memory_mb\": 512, \"extra_specs\": {%s}}}",
+            wishes[i][0]);
+
+        assert_error(line, "1", wishes[i][1]);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_answer_is_novas),
         cmocka_unit_test(explanation_names_cell_and_lack),
+        cmocka_unit_test(member_of_a_wrong_type_is_answered),
+        cmocka_unit_test(number_beyond_64_bits_keeps_the_id),
+        cmocka_unit_test(unreadable_line_and_unknown_operation_are_answered),
+        cmocka_unit_test(contradicting_wishes_are_novas_exceptions),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
