@@ -71,6 +71,7 @@ libkilonova_a_SOURCES += \
 EXTRA_DIST += tests/differential/run_xml tests/differential/requirements-nova-tests.lock \
 	tests/differential/xml_cases.py tests/differential/xml_differ.py tests/differential/xml_oracle.py
 unit_tests += tests/unit/test_xml_domain tests/unit/test_xml_parts
+tests_unit_test_xml_domain_SOURCES = tests/unit/test_xml_domain.c tests/unit/json_spoil.c tests/unit/json_spoil.h
 fuzz_programs += tests/fuzz/fuzz_xml_case
 tests_fuzz_fuzz_xml_case_SOURCES = tests/fuzz/fuzz_xml_case.c tests/fuzz/replay.c
 if FUZZING
@@ -123,6 +124,7 @@ libkilonova_a_SOURCES += \
 unit_tests += tests/unit/test_node_id tests/unit/test_drift tests/unit/test_build_stage
 unit_tests += tests/unit/test_init_host tests/unit/test_instance_events tests/unit/test_move_claim
 unit_tests += tests/unit/test_numa_claim tests/unit/test_numa_cases
+tests_unit_test_numa_cases_SOURCES = tests/unit/test_numa_cases.c tests/unit/json_spoil.c tests/unit/json_spoil.h
 unit_tests += tests/unit/test_power_sync
 unit_tests += tests/unit/test_pci_placement
 unit_tests += tests/unit/test_host_pci tests/unit/test_pci_requests tests/unit/test_pci_tracker

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "agent/xml_command.h"
+#include "tests/unit/json_spoil.h"
 
 #ifndef TEST_DATA_DIR
 #define TEST_DATA_DIR g_getenv("KILONOVA_TEST_DATA")
@@ -270,6 +271,30 @@ a_case_that_is_no_case_is_answered(void **state)
     assert_answer("{\"id\": 1, \"config\": {\"libvirt.virt_type\": \"bogus\"}}", "1", "ValueError");
 }
 
+static XmlCapabilities *spoiled_capabilities;
+
+static void
+assert_xml_or_error(const json_t *one)
+{
+    json_auto_t *got = answer(spoiled_capabilities, one);
+    const json_t *xml = json_object_get(got, "xml"), *error = json_object_get(got, "error");
+
+    if (json_is_string(xml) == json_is_string(error) || (error && !json_object_get(got, "message")))
+        fail_msg("%s", json_dumps(one, 0));
+}
+
+/* Of the parts of a case one after the other; its capabilities' long texts stay as they are. */
+static void
+member_of_a_wrong_type_is_answered(void **state)
+{
+    json_auto_t *one = read_case("kvm_qcow2");
+
+    (void)state;
+    spoiled_capabilities = xml_capabilities_new();
+    json_spoil_each(one, assert_xml_or_error);
+    g_clear_pointer(&spoiled_capabilities, xml_capabilities_free);
+}
+
 int
 main(void)
 {
@@ -280,6 +305,7 @@ main(void)
         cmocka_unit_test(an_unreadable_line_has_no_id),
         cmocka_unit_test(a_number_beyond_64_bits_keeps_the_id),
         cmocka_unit_test(a_case_that_is_no_case_is_answered),
+        cmocka_unit_test(member_of_a_wrong_type_is_answered),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
