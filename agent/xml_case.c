@@ -142,10 +142,10 @@ set_option(Options *options, const char *key, const json_t *value, NovaError **e
 {
     const char *dot = strrchr(key, '.');
     g_autofree char *group = dot ? g_strndup(key, (gsize)(dot - key)) : g_strdup("DEFAULT");
-    g_autofree char *text = option_text(value);
+    g_autofree char *text = json_is_null(value) ? NULL : option_text(value);
     g_autofree char *problem = NULL;
 
-    if (json_is_null(value) || options_set(options, group, dot ? dot + 1 : key, text, &problem))
+    if (options_set(options, group, dot ? dot + 1 : key, text, &problem))
         return true;
     return nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "config %s: %s", key,
                           problem ? problem : "not accepted");
@@ -262,7 +262,7 @@ read_domain_capabilities(XmlCapabilities *known, XmlCase *one, NovaError **err)
             return missing(err, "xml");
         if (!capabilities)
             return false;
-        if (!strcmp(json_get_string(item, "virt_type", virt_type), virt_type))
+        if (!g_strcmp0(json_get_string(item, "virt_type", virt_type), virt_type))
             g_ptr_array_add(one->domain_capabilities, (void *)capabilities);
     }
     return true;

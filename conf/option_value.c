@@ -207,7 +207,10 @@ option_value_store_empty(Options *options, const OptionRow *row)
 {
     void *slot = slot_of(options, row);
 
-    if (row->kind == OPTION_LIST)
+    option_value_clear(options, row);
+    if (row->kind == OPTION_STRING || row->kind == OPTION_HOST || row->kind == OPTION_URI)
+        *(char **)slot = NULL;
+    else if (row->kind == OPTION_LIST || row->kind == OPTION_MULTI)
         *(char ***)slot = g_new0(char *, 1);
     else if (row->kind == OPTION_DICT)
         *(GHashTable **)slot = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);

@@ -687,6 +687,10 @@ options_set(Options *options, const char *group, const char *name, const char *t
         *ret_error = g_strdup_printf("no such option: [%s] %s", group, name);
         return false;
     }
+    if (!text) {
+        option_value_store_empty(options, row);
+        return true;
+    }
     if (row->kind == OPTION_MULTI) {
         option_value_store_multi(options, row, g_strsplit(text, "\n", -1));
         return true;

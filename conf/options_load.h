@@ -28,7 +28,8 @@ const GPtrArray *options_files(const Options *options);
 bool options_reload_mutable(Options *options, const OptionsArguments *arguments,
                             GPtrArray *warnings, char **ret_error);
 
-/* Sets one option from its text (the differential tests, kilonovactl xml). */
+/* Sets one option from its text (the differential tests, kilonovactl xml); NULL makes a string unset
+ * and a list empty, and leaves a number or switch as it is. */
 bool options_set(Options *options, const char *group, const char *name, const char *text,
                  char **ret_error);
 

@@ -501,10 +501,10 @@ put_config_drive(const Naming *naming, const char *key, NovaError **err)
     if (!config_drive_is_required(naming->in->options, naming->in->instance,
                                   naming->in->instance_image))
         return true;
-    if (strcmp(format, "iso9660") && strcmp(format, "vfat"))
+    if (g_strcmp0(format, "iso9660") && g_strcmp0(format, "vfat"))
         return nova_error_set(err, NOVA_ERROR_CONFIG_DRIVE_UNKNOWN_FORMAT,
                               "Unknown config drive format %s. Select one of iso9660 or vfat.",
-                              format);
+                              format ? format : "None");
     type = strcmp(format, "iso9660") ? "disk" : "cdrom";
     return bus_for_type(naming, type, &bus, err) && put_next(naming, key, bus, type, NULL, err);
 }

@@ -12,18 +12,19 @@ static bool
 find_backend(const Options *options, const char *images_type, ImageBackend *ret_backend,
              NovaError **err)
 {
-    if (!strcmp(images_type, "default"))
+    if (!g_strcmp0(images_type, "default"))
         *ret_backend = options->default_group.use_cow_images ? BACKEND_QCOW2 : BACKEND_FLAT;
-    else if (!strcmp(images_type, "raw") || !strcmp(images_type, "flat"))
+    else if (!g_strcmp0(images_type, "raw") || !g_strcmp0(images_type, "flat"))
         *ret_backend = BACKEND_FLAT;
-    else if (!strcmp(images_type, "qcow2"))
+    else if (!g_strcmp0(images_type, "qcow2"))
         *ret_backend = BACKEND_QCOW2;
-    else if (!strcmp(images_type, "lvm"))
+    else if (!g_strcmp0(images_type, "lvm"))
         *ret_backend = BACKEND_LVM;
-    else if (!strcmp(images_type, "rbd"))
+    else if (!g_strcmp0(images_type, "rbd"))
         *ret_backend = BACKEND_RBD;
     else
-        return nova_error_set(err, NOVA_ERROR_RUNTIME_ERROR, "Unknown image_type=%s", images_type);
+        return nova_error_set(err, NOVA_ERROR_RUNTIME_ERROR, "Unknown image_type=%s",
+                              images_type ? images_type : "None");
     return true;
 }
 
@@ -288,7 +289,7 @@ add_local_disks(DomainBuild *build, bool old_rescue, NovaError **err)
         return false;
     }
     return !disk_map_find(build->in->disk_map, config) ||
-           add_local(build, config, strcmp(images_type, "rbd") ? "raw" : "rbd", false, err);
+           add_local(build, config, g_strcmp0(images_type, "rbd") ? "raw" : "rbd", false, err);
 }
 
 /* ---- volumes and the SCSI controller ---- */

@@ -46,7 +46,7 @@ add_tcg_cache(const DomainBuild *build)
     const OptInt size = build->options->libvirt.tb_cache_size;
     xmlNode *cache;
 
-    if (strcmp(build->options->libvirt.virt_type, "qemu") || !size.is_set || size.value <= 0)
+    if (g_strcmp0(build->options->libvirt.virt_type, "qemu") || !size.is_set || size.value <= 0)
         return;
     cache = xml_child_int(xml_child(build->features, "tcg"), "tb-cache", size.value);
     xml_attr(cache, "unit", "MiB");

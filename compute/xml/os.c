@@ -102,7 +102,7 @@ static char *
 kernel_command_line(const DomainBuild *build)
 {
     const DiskEntry *root = disk_map_find(build->in->disk_map, "root");
-    const bool is_qemu = !strcmp(build->options->libvirt.virt_type, "qemu");
+    const bool is_qemu = !g_strcmp0(build->options->libvirt.virt_type, "qemu");
     g_autofree char *device = root ? prepend_dev(root->dev) : NULL;
 
     return g_strdup_printf("root=%s %s%s", device ? device : "None", CONSOLE,

@@ -56,7 +56,7 @@ find_serial(const DomainBuild *build, char **ret_serial, NovaError **err)
     const char *source = build->options->libvirt.sysinfo_serial;
 
     *ret_serial = NULL;
-    if (!strcmp(source, "none"))
+    if (!source || !strcmp(source, "none"))
         return true;
     if (!strcmp(source, "os") || (!strcmp(source, "auto") && build->in->facts->machine_id))
         return serial_of_os(build, ret_serial, err);

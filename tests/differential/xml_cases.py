@@ -47,7 +47,7 @@ OPTIONS = {
     'preallocate_images': (.12, ['none', 'space']),
     'force_config_drive': (.08, [True]),
     'config_drive_format': (.2, ['iso9660', 'vfat']),
-    'pointer_model': (.25, ['ps2mouse', 'usbtablet']),
+    'pointer_model': (.25, ['ps2mouse', 'usbtablet', None]),
     'libvirt.cpu_mode': (.7, ['custom', 'host-passthrough', 'none', 'host-model']),
     'libvirt.disk_cachemodes': (.4, [
         ['file=directsync', 'network=writeback'], ['block=none'], ['file=writethrough', 'block=unsafe'],
