@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* For the files that are about one domain: guest.c, guest_block.c, guest_agent.c,
- * guest_stats.c. */
+ * guest_hostdev.c, guest_stats.c. */
 
 #include <libvirt/libvirt.h>
 

@@ -2,6 +2,7 @@
 #include "compute/guest_xml.h"
 
 #include <libxml/parser.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "compute/xml/xml_builder.h"
@@ -107,6 +108,49 @@ guest_xml_find_interface(const char *xml, const char *mac, char **ret_alias)
         return node_text(document, node);
     }
     return NULL;
+}
+
+/* "0x0000:0x06:..." of <source><address/>, whatever libvirt writes it like. NULL: no PCI device. */
+static char *
+host_address(xmlNode *hostdev)
+{
+    static const char *const names[] = {"domain", "bus", "slot", "function"};
+    xmlNode *source = xml_find(hostdev, "source");
+    xmlNode *address = source ? xml_find(source, "address") : NULL;
+    GString *text = g_string_new(NULL);
+
+    for (size_t i = 0; address && i < G_N_ELEMENTS(names); i++) {
+        g_autofree char *value = xml_get_attr(address, names[i]);
+
+        g_string_append_printf(text, "%lx.", value ? strtoul(value, NULL, 16) : 0);
+    }
+    return g_string_free(text, !address || !xml_attr_is(hostdev, "type", "pci")); /* frees: NULL */
+}
+
+static char *
+host_address_of_text(const char *hostdev)
+{
+    g_autoptr(xmlDoc) document = xmlReadMemory(hostdev, (int)strlen(hostdev), NULL, NULL,
+                                               XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+    xmlNode *root = document ? xmlDocGetRootElement(document) : NULL;
+
+    return root ? host_address(root) : NULL;
+}
+
+bool
+guest_xml_has_hostdev(const char *xml, const char *hostdev)
+{
+    g_autofree char *wanted = host_address_of_text(hostdev);
+    g_autoptr(xmlDoc) document = NULL;
+    xmlNode *devices = parse_devices(xml, &document);
+
+    for (xmlNode *node = devices ? xml_first(devices) : NULL; node && wanted; node = xml_next(node)) {
+        g_autofree char *address = xml_is(node, "hostdev") ? host_address(node) : NULL;
+
+        if (g_strcmp0(address, wanted) == 0)
+            return true;
+    }
+    return false;
 }
 
 bool

@@ -24,5 +24,8 @@ bool guest_xml_root_disk(const char *xml, RootDisk *ret_disk, NovaError **err)
  * *ret_alias is NULL in a definition. Caller frees both. */
 char *guest_xml_find_interface(const char *xml, const char *mac, char **ret_alias);
 
+/* Has the domain that PCI device of the host, a <hostdev> or its text? */
+bool guest_xml_has_hostdev(const char *xml, const char *hostdev);
+
 /* The mirror of a block copy has caught up: <mirror ready='yes'/> of that disk. */
 bool guest_xml_is_mirror_ready(const char *xml, const char *target);

@@ -87,6 +87,7 @@ libkilonova_a_SOURCES += \
 	compute/guest.c compute/guest.h compute/guest_private.h \
 	compute/guest_block.c compute/guest_block.h \
 	compute/guest_agent.c compute/guest_agent.h \
+	compute/guest_hostdev.c compute/guest_hostdev.h \
 	compute/guest_config.c compute/guest_config.h \
 	compute/guest_xml.c compute/guest_xml.h \
 	compute/cpu_model.c compute/cpu_model.h \

@@ -14,7 +14,9 @@
 #include "compute/guest.h"
 #include "compute/guest_agent.h"
 #include "compute/guest_block.h"
+#include "compute/guest_hostdev.h"
 #include "compute/guest_xml.h"
+#include "compute/ops/steps.h"
 #include "storage/image_errors.h"
 #include "storage/qemu_img.h"
 
@@ -305,11 +307,22 @@ extract_live(Snapshot *snapshot, NovaError **err)
     return true;
 }
 
+static bool
+save_guest(Snapshot *snapshot, NovaError **err)
+{
+    Operation *op = snapshot->op;
+
+    return !snapshot->must_resume || (step_load_instance(op->host, op->ctx, op->instance, err) &&
+                                      guest_detach_hostdevs(snapshot->guest, op->instance, err) &&
+                                      guest_save(snapshot->guest, err));
+}
+
 /* A guest that was saved goes on where it was, whether its disk was extracted or not. */
 static bool
 resume(Snapshot *snapshot, NovaError **err)
 {
-    return !snapshot->must_resume || guest_start(snapshot->guest, snapshot->was_paused, err);
+    return !snapshot->must_resume || (guest_start(snapshot->guest, snapshot->was_paused, err) &&
+                                      guest_attach_hostdevs(snapshot->guest, snapshot->op->instance, err));
 }
 
 static bool
@@ -365,7 +378,7 @@ snapshot_take(Operation *op, const char *image_id, const SnapshotTasks *tasks, N
     record = glance_show(op->host->glance, op->ctx, image_id, err); /* not worth the work without */
     if (!record || !choose_how(&snapshot, err))
         return false;
-    if (snapshot.must_resume && !guest_save(snapshot.guest, err))
+    if (!save_guest(&snapshot, err))
         return false;
     LOG_INFO("Beginning %s snapshot process", snapshot.is_live ? "live" : "cold");
     if (!announce_extraction(&snapshot, tasks, err)) {

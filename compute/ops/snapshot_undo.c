@@ -6,6 +6,7 @@
 #include "agent/base/log.h"
 #include "compute/guest.h"
 #include "compute/guest_block.h"
+#include "compute/guest_hostdev.h"
 #include "compute/guest_xml.h"
 #include "compute/ops/snapshot.h"
 #include "storage/instance_folder.h"
@@ -41,7 +42,8 @@ snapshot_repair_guest(Host *host, const Instance *instance)
     if (guest && guest_id(guest) >= 0)
         ok = end_copy(host, guest, &error);
     else if (guest && instance->power_state.value == POWER_STATE_RUNNING)
-        ok = guest_start(guest, false, &error); /* a cold snapshot had saved it */
+        ok = guest_start(guest, false, &error) && /* a cold snapshot had saved it */
+             guest_attach_hostdevs(guest, instance, &error);
     if (!ok || error)
         LOG_ERROR("Bringing the guest back after a snapshot: %s", nova_error_details(error));
 }

@@ -6,6 +6,7 @@
 
 #include "agent/base/log.h"
 #include "compute/guest_agent.h"
+#include "compute/guest_hostdev.h"
 #include "compute/ops/steps.h"
 #include "network/vif_plug.h"
 
@@ -24,7 +25,8 @@ save_guest(Operation *op, NovaError **err)
 {
     g_autoptr(Guest) guest = guest_lookup(op->host->hypervisor, op->instance->uuid, err);
 
-    return guest && (was_done(op, guest, POWER_STATE_SHUTDOWN) || guest_save(guest, err));
+    return guest && (was_done(op, guest, POWER_STATE_SHUTDOWN) ||
+                     (guest_detach_hostdevs(guest, op->instance, err) && guest_save(guest, err)));
 }
 
 bool
@@ -63,7 +65,8 @@ wake_guest(Operation *op, NovaError **err)
     if (!guest)
         return step_recreate_guest(host, op->ctx, op->instance, err);
     if (!vif_plug_all(host->ovsdb, host->options, network->vifs, op->instance->uuid, err) ||
-        (!was_done(op, guest, POWER_STATE_RUNNING) && !guest_start(guest, false, err)))
+        (!was_done(op, guest, POWER_STATE_RUNNING) &&
+         !(guest_start(guest, false, err) && guest_attach_hostdevs(guest, op->instance, err))))
         return false;
     guest_sync_time(guest);
     return true;

@@ -138,5 +138,7 @@ char *domain_xml_interface(const DomainInput *input, const Vif *vif, NovaError *
 /* The <disk> of a connected volume; 'scsi_unit' < 0: without an address. */
 char *domain_xml_volume(const DomainInput *input, const BlockDevice *volume,
                         const DiskEntry *entry, int64_t scsi_unit, NovaError **err);
+/* The <hostdev>s of the devices that the flavor asked for: owning array of char *. */
+GPtrArray *domain_xml_flavor_devices(const Instance *instance, NovaError **err);
 /* The <nova:instance> element for virDomainSetMetadata(). */
 char *domain_xml_metadata(const DomainInput *input, NovaError **err);

@@ -25,15 +25,19 @@ is_pci_address(const char *address)
 }
 
 static bool
-add_hostdev(DomainBuild *build, const char *address, bool is_managed, NovaError **err)
+check_address(const char *address, NovaError **err)
 {
-    xmlNode *hostdev, *node;
+    return is_pci_address(address) ||
+           nova_error_set(err, NOVA_ERROR_PCI_DEVICE_WRONG_ADDRESS_FORMAT,
+                          "The PCI address %s has an incorrect format.", address ? address : "None");
+}
 
-    if (!is_pci_address(address))
-        return nova_error_set(err, NOVA_ERROR_PCI_DEVICE_WRONG_ADDRESS_FORMAT,
-                              "The PCI address %s has an incorrect format.",
-                              address ? address : "None");
-    hostdev = xml_child_attr(build->devices, "hostdev", "mode", "subsystem");
+static void
+fill_hostdev(xmlNode *hostdev, const char *address, bool is_managed)
+{
+    xmlNode *node;
+
+    xml_attr(hostdev, "mode", "subsystem");
     xml_attr(hostdev, "type", "pci");
     xml_attr(hostdev, "managed", xml_yes_no(is_managed));
     node = xml_child(xml_child(hostdev, "source"), "address");
@@ -41,6 +45,14 @@ add_hostdev(DomainBuild *build, const char *address, bool is_managed, NovaError 
     xml_attr_printf(node, "bus", "0x%.2s", address + 5);
     xml_attr_printf(node, "slot", "0x%.2s", address + 8);
     xml_attr_printf(node, "function", "0x%s", address + 11);
+}
+
+static bool
+add_hostdev(DomainBuild *build, const char *address, bool is_managed, NovaError **err)
+{
+    if (!check_address(address, err))
+        return false;
+    fill_hostdev(xml_child(build->devices, "hostdev"), address, is_managed);
     return true;
 }
 
@@ -59,26 +71,76 @@ find_request(const Instance *instance, const char *request_id)
     return NULL;
 }
 
-/* Devices of ports come as <interface>; here only those that the flavor asked for by alias. */
+/* Devices of ports come as <interface>; 'devices' gets those that the flavor asked for by alias,
+ * borrowed. */
 static bool
-add_flavor_devices(DomainBuild *build, NovaError **err)
+find_flavor_devices(const Instance *instance, GPtrArray *devices, NovaError **err)
 {
-    const Instance *instance = build->in->instance;
-
     for (guint i = 0; instance->pci_devices && i < instance->pci_devices->len; i++) {
-        const PciDevice *device = instance->pci_devices->pdata[i];
+        PciDevice *device = instance->pci_devices->pdata[i];
         const InstancePCIRequest *request = find_request(instance, device->request_id);
-        const char *managed = device->extra_info
-                                  ? g_hash_table_lookup(device->extra_info, "managed") : NULL;
 
         if (!request)
             return nova_error_set(err, NOVA_ERROR_KEY_ERROR, "'%s'",
                                   device->request_id ? device->request_id : "None");
-        if (request->alias_name &&
-            !add_hostdev(build, device->address, !managed || !strcmp(managed, "true"), err))
+        if (request->alias_name)
+            g_ptr_array_add(devices, device);
+    }
+    return true;
+}
+
+static bool
+is_managed(const PciDevice *device)
+{
+    const char *managed = device->extra_info ? g_hash_table_lookup(device->extra_info, "managed") : NULL;
+
+    return !managed || !strcmp(managed, "true");
+}
+
+static bool
+add_flavor_devices(DomainBuild *build, NovaError **err)
+{
+    g_autoptr(GPtrArray) devices = g_ptr_array_new();
+
+    if (!find_flavor_devices(build->in->instance, devices, err))
+        return false;
+    for (guint i = 0; i < devices->len; i++) {
+        const PciDevice *device = devices->pdata[i];
+
+        if (!add_hostdev(build, device->address, is_managed(device), err))
             return false;
     }
     return true;
+}
+
+static char *
+hostdev_text(const PciDevice *device, NovaError **err)
+{
+    g_autoptr(XmlDocument) document = xml_document_new();
+    xmlNode *hostdev = xml_node(document, "hostdev");
+
+    if (!check_address(device->address, err))
+        return NULL;
+    fill_hostdev(hostdev, device->address, is_managed(device));
+    return xml_document_text(document, hostdev, err);
+}
+
+GPtrArray *
+domain_xml_flavor_devices(const Instance *instance, NovaError **err)
+{
+    g_autoptr(GPtrArray) devices = g_ptr_array_new();
+    g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
+
+    if (!find_flavor_devices(instance, devices, err))
+        return NULL;
+    for (guint i = 0; i < devices->len; i++) {
+        char *text = hostdev_text(devices->pdata[i], err);
+
+        if (!text)
+            return NULL;
+        g_ptr_array_add(texts, text);
+    }
+    return g_steal_pointer(&texts);
 }
 
 static void

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/cmocka_all.h"
 
+#include <string.h>
+
 #include "agent/base/json.h"
 #include "compute/pci_alias.h"
 #include "compute/pci_profile.h"
 #include "compute/pci_providers.h"
 #include "compute/fit/pci_spec.h"
+#include "compute/guest_xml.h"
+#include "compute/xml/domain_xml.h"
 
 #define GUEST "6b4b0b0a-0f5e-4b2a-9e0a-7f3f7f3f7f3f"
 #define REQUEST "5fd5ecbd-2cf8-4e31-9d32-29d2d8f3b2a4"
@@ -257,6 +261,34 @@ a_move_gives_each_port_the_device_of_its_request(void **state G_GNUC_UNUSED)
     assert_string_equal(json_get_string(json_object_get(back, "0000:07:10.1"), "pci_slot", ""), "0000:06:10.7");
 }
 
+/* ---- devices in a guest ---- */
+
+static void
+only_the_flavor_s_devices_are_the_guest_s_to_give_away(void **state G_GNUC_UNUSED)
+{
+    static const char running[] =
+        "<domain><devices><hostdev mode='subsystem' type='pci' managed='yes'><driver name='vfio'/><source>"
+        "<address domain='0x0000' bus='0x06' slot='0x10' function='0x7'/></source><alias name='hostdev0'/>"
+        "<address type='pci' domain='0x0000' bus='0x00' slot='0x05' function='0x0'/></hostdev></devices></domain>";
+    static const char other[] =
+        "<domain><devices><hostdev mode='subsystem' type='pci' managed='yes'><source>"
+        "<address domain='0x0000' bus='0x00' slot='0x05' function='0x0'/></source></hostdev>"
+        "<hostdev type='mdev'/></devices></domain>";
+    g_autoptr(Instance) of_port = guest_with("type-VF", "managed", "false");
+    g_autoptr(Instance) of_flavor = guest_with("type-VF", "managed", "false");
+    g_autoptr(GPtrArray) none = domain_xml_flavor_devices(of_port, NULL);
+    g_autoptr(GPtrArray) one = NULL;
+
+    OBJECT_SET_STRING((InstancePCIRequest *)of_flavor->pci_requests->requests->pdata[0], alias_name, "a");
+    one = domain_xml_flavor_devices(of_flavor, NULL);
+    assert_int_equal(none->len, 0);
+    assert_int_equal(one->len, 1);
+    assert_non_null(strstr(one->pdata[0], "managed=\"no\""));
+    assert_true(guest_xml_has_hostdev(running, one->pdata[0]));
+    assert_false(guest_xml_has_hostdev(other, one->pdata[0]));
+    assert_false(guest_xml_has_hostdev("<domain/>", one->pdata[0]));
+}
+
 int
 main(void)
 {
@@ -271,6 +303,7 @@ main(void)
         cmocka_unit_test(a_port_s_physical_function_tells_its_address),
         cmocka_unit_test(a_device_that_is_no_longer_for_guests_is_an_error),
         cmocka_unit_test(a_move_gives_each_port_the_device_of_its_request),
+        cmocka_unit_test(only_the_flavor_s_devices_are_the_guest_s_to_give_away),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
