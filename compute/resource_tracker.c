@@ -539,6 +539,15 @@ typedef struct PlacementView {
 } PlacementView;
 
 static void
+set_trait(Provider *provider, const char *name, bool holds)
+{
+    if (holds)
+        provider_add_trait(provider, name);
+    else
+        provider_remove_trait(provider, name);
+}
+
+static void
 update_traits(Provider *provider, const PlacementView *view)
 {
     const GPtrArray *traits = view->tracker->facts->traits;
@@ -546,15 +555,10 @@ update_traits(Provider *provider, const PlacementView *view)
     for (guint i = 0; i < traits->len; i++) {
         const Trait *trait = traits->pdata[i];
 
-        if (trait->holds)
-            provider_add_trait(provider, trait->name);
-        else
-            provider_remove_trait(provider, trait->name);
+        set_trait(provider, trait->name, trait->holds);
     }
-    if (view->is_disabled)
-        provider_add_trait(provider, "COMPUTE_STATUS_DISABLED");
-    else
-        provider_remove_trait(provider, "COMPUTE_STATUS_DISABLED");
+    set_trait(provider, "COMPUTE_REMOTE_MANAGED_PORTS", tracker_has_remote_managed_pci(view->tracker));
+    set_trait(provider, "COMPUTE_STATUS_DISABLED", view->is_disabled);
 }
 
 /* LibvirtDriver.update_provider_tree() */

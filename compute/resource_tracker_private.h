@@ -69,6 +69,8 @@ bool tracker_start_pci(ResourceTracker *tracker, const RequestContext *ctx, Nova
 bool tracker_report_pci(ResourceTracker *tracker, const RequestContext *ctx, ProviderTree *tree,
                         json_t **ret_healed, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 void tracker_heal_allocations(ResourceTracker *tracker, const RequestContext *ctx, const json_t *healed);
+/* Are there free devices of cards that manage themselves (device_spec's remote_managed)? */
+bool tracker_has_remote_managed_pci(const ResourceTracker *tracker);
 /* The pools into the node's record. */
 void tracker_fill_pci_pools(ResourceTracker *tracker);
 /* Of PciRequest; empty for none (NULL). Owning array. */

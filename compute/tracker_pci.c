@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/base/log.h"
+#include "agent/base/python_text.h"
 #include "agent/control/conductor_pci.h"
 #include "compute/host_pci.h"
 #include "compute/numa_claim.h"
@@ -222,6 +223,17 @@ tracker_heal_allocations(ResourceTracker *tracker, const RequestContext *ctx, co
             LOG_WARNING("The allocations of %s are still without its PCI devices: %s", consumer,
                         nova_error_details(error));
     }
+}
+
+bool
+tracker_has_remote_managed_pci(const ResourceTracker *tracker)
+{
+    const GPtrArray *pools = tracker->pci->pools->list;
+
+    for (guint i = 0; i < pools->len; i++)
+        if (is_true_string(json_string_value(pci_pool_get(pools->pdata[i], "remote_managed"))))
+            return true;
+    return false;
 }
 
 /* ---- claims ---- */
