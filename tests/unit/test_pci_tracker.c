@@ -2,6 +2,7 @@
 #include "tests/unit/cmocka_all.h"
 
 #include "agent/base/json.h"
+#include "agent/control/conductor_pci.h"
 #include "compute/pci_states.h"
 #include "compute/pci_tracker.h"
 #include "tests/fakes/fake_rpc.h"
@@ -327,6 +328,40 @@ errors_are_nova_s(void **state G_GNUC_UNUSED)
 
 /* ---- the database ---- */
 
+/* What Nova's conductor answered for the test VM's node while a guest had a virtual function. */
+static json_t *
+answer_rows(const RpcTarget *target G_GNUC_UNUSED, const char *method, json_t *args, void *user,
+            NovaError **err G_GNUC_UNUSED)
+{
+    assert_string_equal(method, "object_class_action_versions");
+    assert_string_equal(json_get_string(args, "objname", ""), "PciDeviceList");
+    assert_string_equal(json_get_string(json_get_object(args, "object_versions"), "PciDevice", ""), "1.7");
+    assert_int_equal(json_integer_value(json_array_get(json_get_array(args, "args"), 0)), 7);
+    return json_incref(user);
+}
+
+static void
+who_has_what_is_known_after_a_restart(void **state G_GNUC_UNUSED)
+{
+    static const char holder[] = "ceacefdb-39a6-4e4a-92df-5f3a2ecb557f";
+    const char *texts[] = {"{\"vendor_id\": \"1b36\"}", NULL};
+    json_auto_t *rows = json_load_file(TEST_DATA_DIR "/pci/rows.json", 0, NULL);
+    g_autoptr(Conductor) conductor = conductor_new((RpcClient *)&rows);
+    g_autoptr(PciTracker) tracker = NULL;
+
+    fake_rpc_reset(answer_rows, rows);
+    tracker = pci_tracker_new(7, conductor_pci_devices_by_node(conductor, NULL, 7, NULL),
+                              pci_specs_parse(texts, &no_sysfs, false, NULL), NULL);
+    assert_int_equal(tracker->units->len, 4);
+    assert_false(pci_tracker_has_changes(tracker));
+    assert_int_equal(n_free(tracker), 2);
+    assert_status(tracker, "0000:00:1e.0", "unavailable");
+    pci_tracker_release(tracker, holder);
+    assert_status(tracker, "0000:00:1e.0", "available");
+    assert_status(tracker, "0000:00:1e.1", "available");
+    assert_int_equal(n_free(tracker), 4);
+}
+
 typedef struct Saved {
     unsigned n;
     bool has_extra_info;
@@ -391,6 +426,7 @@ main(void)
         cmocka_unit_test(a_device_in_use_departs_when_it_is_free),
         cmocka_unit_test(news_of_a_device_in_use_are_taken_over_when_it_is_free),
         cmocka_unit_test(errors_are_nova_s),
+        cmocka_unit_test(who_has_what_is_known_after_a_restart),
         cmocka_unit_test(only_what_has_changed_is_saved_and_what_is_gone_is_forgotten),
     };
 
