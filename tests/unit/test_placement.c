@@ -318,6 +318,24 @@ one_trait_is_switched_by_itself(void **state)
 }
 
 static void
+a_provider_s_name_is_asked_for_or_the_provider_is_unknown(void **state)
+{
+    Cloud *cloud = *state;
+    g_autofree char *name = NULL;
+    g_autoptr(NovaError) unknown = NULL, failed = NULL;
+
+    reply(cloud, "GET", OF_CHILD, 200, "{\"uuid\": \"" CHILD "\", \"name\": \"host:NIC Switch agent:ens6\"}");
+    name = placement_fetch_provider_name(cloud->placement, NULL, CHILD, NULL);
+    assert_string_equal(name, "host:NIC Switch agent:ens6");
+    reply(cloud, "GET", OF_CHILD, 404, "{}");
+    assert_null(placement_fetch_provider_name(cloud->placement, NULL, CHILD, &unknown));
+    assert_string_equal(nova_error_class(unknown), "ResourceProviderNotFound");
+    reply(cloud, "GET", OF_CHILD, 500, "{}");
+    assert_null(placement_fetch_provider_name(cloud->placement, NULL, CHILD, &failed));
+    assert_string_equal(nova_error_class(failed), "ResourceProviderRetrievalFailed");
+}
+
+static void
 hostile_answers_are_errors(void **state)
 {
     static const char *const bodies[] = {
@@ -458,6 +476,7 @@ main(void)
         CLOUD_TEST(a_child_that_the_driver_drops_is_deleted),
         CLOUD_TEST(associations_are_refreshed_when_they_are_old),
         CLOUD_TEST(one_trait_is_switched_by_itself),
+        CLOUD_TEST(a_provider_s_name_is_asked_for_or_the_provider_is_unknown),
         CLOUD_TEST(hostile_answers_are_errors),
         CLOUD_TEST(allocations_end_by_force_or_by_generation),
         CLOUD_TEST(resources_are_subtracted_and_empty_classes_vanish),
