@@ -254,8 +254,8 @@ requests_after(const ResourceTracker *tracker, const Instance *instance, const M
 
 /* Beside all that is here, the server as it is included. */
 static bool
-place(const ResourceTracker *tracker, const Instance *instance, const MoveTarget *target,
-      const GPtrArray *requests, InstanceNUMATopology **ret_topology, NovaError **err)
+place(const ResourceTracker *tracker, const MoveTarget *target, const GPtrArray *requests,
+      InstanceNUMATopology **ret_topology, NovaError **err)
 {
     const GuestRequest request = {target->flavor, target->image};
     g_autoptr(HostNuma) numa = tracker_host_numa(tracker);
@@ -264,8 +264,7 @@ place(const ResourceTracker *tracker, const Instance *instance, const MoveTarget
                             .pci_requests = requests,
                             .limits = target->limits};
 
-    return numa_claim_place_request(tracker->options, &host, &request, instance->uuid, ret_topology,
-                                    err);
+    return numa_claim_place_request(tracker->options, &host, &request, ret_topology, err);
 }
 
 static bool
@@ -304,7 +303,7 @@ claim_locked(ResourceTracker *tracker, const RequestContext *ctx, Instance *inst
     json_auto_t *devices = NULL;
 
     if (!requests || !tracker_check_node(tracker, err) ||
-        !place(tracker, instance, target, requests, &topology, err) ||
+        !place(tracker, target, requests, &topology, err) ||
         !claim_migration(tracker, ctx, migration, err) ||
         !tracker_claim_pci(tracker, requests, topology, instance->uuid, &claimed, err))
         return false;

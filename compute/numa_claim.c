@@ -37,14 +37,11 @@ read_limits(const json_t *limits, FitLimits **ret_limits, NovaError **err)
 }
 
 static InstanceNUMATopology *
-make_topology(const InstanceNuma *placed, const char *instance_uuid, NovaError **err)
+make_topology(const InstanceNuma *placed, NovaError **err)
 {
     json_auto_t *primitive = instance_numa_to_json(placed);
-    InstanceNUMATopology *topology = instance_numa_topology_from_json(primitive, err);
 
-    if (topology)
-        OBJECT_SET_STRING(topology, instance_uuid, instance_uuid);
-    return topology;
+    return instance_numa_topology_from_json(primitive, err);
 }
 
 static bool
@@ -100,7 +97,7 @@ refuse(const ClaimHost *host, bool has_place, bool has_all_devices, NovaError **
 /* Without cells there is nothing to refuse by, the scheduler has done so: *ret_topology is NULL. */
 static bool
 place(const Options *options, const ClaimHost *host, const InstanceNuma *wanted,
-      const char *instance_uuid, InstanceNUMATopology **ret_topology, NovaError **err)
+      InstanceNUMATopology **ret_topology, NovaError **err)
 {
     g_autoptr(InstanceNuma) placed = NULL;
     bool is_bound = host->numa && wanted, has_all_devices;
@@ -112,7 +109,7 @@ place(const Options *options, const ClaimHost *host, const InstanceNuma *wanted,
     if ((is_bound && !placed) || !has_all_devices)
         return refuse(host, !is_bound || placed, has_all_devices, err);
     if (placed)
-        *ret_topology = make_topology(placed, instance_uuid, err);
+        *ret_topology = make_topology(placed, err);
     return !placed || *ret_topology;
 }
 
@@ -125,7 +122,7 @@ numa_claim_place(const Options *options, const ClaimHost *host, Instance *instan
 
     if (error)
         return nova_error_propagate(err, error);
-    if (!place(options, host, wanted, instance->uuid, &topology, err))
+    if (!place(options, host, wanted, &topology, err))
         return false;
     if (wanted) {
         instance_numa_topology_free(instance->numa_topology);
@@ -136,14 +133,13 @@ numa_claim_place(const Options *options, const ClaimHost *host, Instance *instan
 
 bool
 numa_claim_place_request(const Options *options, const ClaimHost *host, const GuestRequest *request,
-                         const char *instance_uuid, InstanceNUMATopology **ret_topology,
-                         NovaError **err)
+                         InstanceNUMATopology **ret_topology, NovaError **err)
 {
     g_autoptr(InstanceNuma) wanted = NULL;
 
     *ret_topology = NULL;
     return constraints_make(request, &wanted, err) &&
-           place(options, host, wanted, instance_uuid, ret_topology, err);
+           place(options, host, wanted, ret_topology, err);
 }
 
 void

@@ -35,9 +35,8 @@ bool numa_claim_place(const Options *options, const ClaimHost *host, Instance *i
 /* The same for what a guest shall become: *ret_topology is new, NULL when it may run anywhere. Also
  * what flavor and image contradict each other with. */
 bool numa_claim_place_request(const Options *options, const ClaimHost *host,
-                              const GuestRequest *request, const char *instance_uuid,
-                              InstanceNUMATopology **ret_topology, NovaError **err)
-    G_GNUC_WARN_UNUSED_RESULT;
+                              const GuestRequest *request, InstanceNUMATopology **ret_topology,
+                              NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The claim is given up: the guest is nowhere. */
 void numa_claim_clear(Instance *instance);
