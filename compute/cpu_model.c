@@ -18,7 +18,8 @@ cpu_model_fetch_features(Hypervisor *hypervisor, const char *arch, const char *m
     g_autofree char *xml = hypervisor_fetch_baseline_cpu(hypervisor, cpu, NULL);
     g_autoptr(xmlDoc) document =
         xml ? xmlReadMemory(xml, (int)strlen(xml), NULL, NULL,
-                            XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING) : NULL;
+                            XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING)
+            : NULL;
     GHashTable *features;
 
     if (!document) {

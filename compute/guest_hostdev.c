@@ -26,8 +26,8 @@ detach(Guest *guest, const char *hostdev, NovaError **err)
     if (!xml)
         return false;
     return !guest_xml_has_hostdev(xml, hostdev) ||
-           nova_error_set(err, NOVA_ERROR_PCI_DEVICE_DETACH_FAILED, "Failed to detach PCI device %s: timeout",
-                          hostdev);
+           nova_error_set(err, NOVA_ERROR_PCI_DEVICE_DETACH_FAILED,
+                          "Failed to detach PCI device %s: timeout", hostdev);
 }
 
 static bool
@@ -38,8 +38,8 @@ attach(Guest *guest, const char *hostdev, NovaError **err)
 }
 
 static bool
-for_all(Guest *guest, const Instance *instance, bool (*change)(Guest *guest, const char *hostdev, NovaError **err),
-        NovaError **err)
+for_all(Guest *guest, const Instance *instance,
+        bool (*change)(Guest *guest, const char *hostdev, NovaError **err), NovaError **err)
 {
     g_autoptr(GPtrArray) hostdevs = domain_xml_flavor_devices(instance, err);
 

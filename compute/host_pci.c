@@ -12,10 +12,10 @@
 
 typedef struct NodeDevice {
     xmlDoc *document;
-    char *name;               /* "pci_0000_06_10_7" */
+    char *name; /* "pci_0000_06_10_7" */
     char *parent;
     const xmlNode *capability; /* borrowed from the document */
-    char *address;            /* of a PCI device "0000:06:10.7"; NULL: not understood */
+    char *address;             /* of a PCI device "0000:06:10.7"; NULL: not understood */
 } NodeDevice;
 
 typedef struct NodeDevices {
@@ -100,7 +100,8 @@ own_address(const xmlNode *capability)
     int64_t domain, bus, slot, function;
 
     if (!child_number(capability, "domain", &domain) || !child_number(capability, "bus", &bus) ||
-        !child_number(capability, "slot", &slot) || !child_number(capability, "function", &function))
+        !child_number(capability, "slot", &slot) ||
+        !child_number(capability, "function", &function))
         return NULL;
     return format_address(domain, bus, slot, function);
 }
@@ -224,8 +225,9 @@ add_sriov(const NodeDevices *devices, const json_t *dict, json_t *capabilities)
     int64_t number;
 
     if (mac && pci_sysfs_vf_number(devices->sysfs, json_get_string(dict, "address", ""), &number))
-        json_object_set_new(capabilities, "sriov",
-                            json_pack("{s:s, s:I}", "pf_mac_address", mac, "vf_num", (json_int_t)number));
+        json_object_set_new(
+            capabilities, "sriov",
+            json_pack("{s:s, s:I}", "pf_mac_address", mac, "vf_num", (json_int_t)number));
 }
 
 /* In the vital product data, where only read-only fields are the maker's. */
@@ -243,13 +245,15 @@ card_serial_number(const NodeDevice *device)
 
 /* A virtual function may leave it to its physical one to say. */
 static void
-add_vpd(const NodeDevices *devices, const NodeDevice *device, const json_t *dict, json_t *capabilities)
+add_vpd(const NodeDevices *devices, const NodeDevice *device, const json_t *dict,
+        json_t *capabilities)
 {
     g_autofree char *serial = card_serial_number(device);
 
     if (!(serial && *serial) && is_type(dict, "type-VF")) {
         g_autofree char *name = g_strconcat("pci_", json_get_string(dict, "parent_addr", ""), NULL);
-        const NodeDevice *parent = g_hash_table_lookup(devices->by_name, g_strdelimit(name, ":.", '_'));
+        const NodeDevice *parent =
+            g_hash_table_lookup(devices->by_name, g_strdelimit(name, ":.", '_'));
 
         g_free(serial);
         serial = parent ? card_serial_number(parent) : NULL;

@@ -6,8 +6,7 @@
 #include "agent/base/json.h"
 #include "agent/base/python_text.h"
 
-static bool
-invalid(NovaError **err, const char *format, ...) G_GNUC_PRINTF(2, 3);
+static bool invalid(NovaError **err, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 static bool
 invalid(NovaError **err, const char *format, ...)
@@ -18,7 +17,8 @@ invalid(NovaError **err, const char *format, ...)
     va_start(args, format);
     reason = g_strdup_vprintf(format, args);
     va_end(args);
-    return nova_error_set(err, NOVA_ERROR_PCI_INVALID_ALIAS, "Invalid PCI alias definition: %s", reason);
+    return nova_error_set(err, NOVA_ERROR_PCI_INVALID_ALIAS, "Invalid PCI alias definition: %s",
+                          reason);
 }
 
 /* ---- what an alias may say, and jsonschema's words for what it may not ---- */
@@ -33,10 +33,14 @@ static const struct {
     bool is_id;                /* four hexadecimal digits */
     bool is_name;              /* 1 to 256 characters */
 } properties[] = {
-    {"name", NULL, false, true},           {"capability_type", capability_types, false, false},
-    {"product_id", NULL, true, false},     {"vendor_id", NULL, true, false},
-    {"device_type", device_types, false, false}, {"numa_policy", numa_policies, false, false},
-    {"resource_class", NULL, false, false}, {"traits", NULL, false, false},
+    {"name", NULL, false, true},
+    {"capability_type", capability_types, false, false},
+    {"product_id", NULL, true, false},
+    {"vendor_id", NULL, true, false},
+    {"device_type", device_types, false, false},
+    {"numa_policy", numa_policies, false, false},
+    {"resource_class", NULL, false, false},
+    {"traits", NULL, false, false},
     {"live_migratable", NULL, false, false},
 };
 
@@ -61,8 +65,8 @@ check_keys(const json_t *alias, NovaError **err)
         if (!is_known(key))
             g_string_append_printf(unknown, "%s'%s'", n++ ? ", " : "", key);
     if (n > 0)
-        return invalid(err, "Additional properties are not allowed (%s %s unexpected)", unknown->str,
-                       n > 1 ? "were" : "was");
+        return invalid(err, "Additional properties are not allowed (%s %s unexpected)",
+                       unknown->str, n > 1 ? "were" : "was");
     return json_object_get(alias, "name") || invalid(err, "'name' is a required property");
 }
 
@@ -131,8 +135,11 @@ make_spec(const json_t *alias, json_t **ret_spec, NovaError **err)
     if (type)
         json_set_string(spec, "dev_type", type);
     if (migratable && !python_strict_bool(migratable, &is_migratable, NULL))
-        return invalid(err, "Unrecognized value '%s', acceptable values are: '0', '1', 'f', 'false', 'n', "
-                            "'no', 'off', 'on', 't', 'true', 'y', 'yes'", migratable);
+        return invalid(
+            err,
+            "Unrecognized value '%s', acceptable values are: '0', '1', 'f', 'false', 'n', "
+            "'no', 'off', 'on', 't', 'true', 'y', 'yes'",
+            migratable);
     if (migratable)
         json_set_string(spec, "live_migratable", is_migratable ? "true" : "false");
     *ret_spec = json_incref(spec);
@@ -171,8 +178,9 @@ add_alias(json_t *aliases, const char *text, NovaError **err)
     name = python_strip(json_get_string(alias, "name", ""));
     known = json_object_get(aliases, name);
     if (!known)
-        return json_object_set_new(aliases, name, json_pack("{s:s, s:[O]}", "numa_policy", policy, "specs",
-                                                            spec)) == 0;
+        return json_object_set_new(
+                   aliases, name,
+                   json_pack("{s:s, s:[O]}", "numa_policy", policy, "specs", spec)) == 0;
     if (!check_same(name, known, policy, spec, err))
         return false;
     json_array_append(json_get_array(known, "specs"), spec);
@@ -235,15 +243,18 @@ check_aliases(const json_t *aliases, bool in_placement, NovaError **err)
     g_autofree char *without = wrong_names(aliases, lacks_ids, in_placement);
 
     if (many)
-        return nova_error_set(err, NOVA_ERROR_PCI_INVALID_ALIAS,
-                              "The PCI alias(es) %s have multiple specs but [filter_scheduler]pci_in_placement "
-                              "is True. The PCI in Placement feature only supports one spec per alias. You can "
-                              "assign the same resource_class to multiple [pci]device_spec matchers to allow "
-                              "using different devices for the same alias.", many);
+        return nova_error_set(
+            err, NOVA_ERROR_PCI_INVALID_ALIAS,
+            "The PCI alias(es) %s have multiple specs but [filter_scheduler]pci_in_placement "
+            "is True. The PCI in Placement feature only supports one spec per alias. You can "
+            "assign the same resource_class to multiple [pci]device_spec matchers to allow "
+            "using different devices for the same alias.",
+            many);
     return !without ||
-           nova_error_set(err, NOVA_ERROR_PCI_INVALID_ALIAS,
-                          "The PCI alias(es) %s does not have vendor_id and product_id fields set%s.", without,
-                          in_placement ? " or resource_class field set" : "");
+           nova_error_set(
+               err, NOVA_ERROR_PCI_INVALID_ALIAS,
+               "The PCI alias(es) %s does not have vendor_id and product_id fields set%s.", without,
+               in_placement ? " or resource_class field set" : "");
 }
 
 static json_t *
@@ -254,8 +265,9 @@ read_aliases(const Options *options, NovaError **err)
     for (char **text = options->pci.alias; text && *text; text++)
         if (!add_alias(aliases, *text, err))
             return NULL;
-    return check_aliases(aliases, options->filter_scheduler.pci_in_placement, err) ? json_incref(aliases)
-                                                                                    : NULL;
+    return check_aliases(aliases, options->filter_scheduler.pci_in_placement, err)
+               ? json_incref(aliases)
+               : NULL;
 }
 
 bool
@@ -279,13 +291,14 @@ add_request(const json_t *aliases, const char *text, GPtrArray *requests, NovaEr
     int64_t count;
 
     if (g_strv_length(parts) != 2)
-        return nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "not enough values to unpack (expected 2, got %u)",
+        return nova_error_set(err, NOVA_ERROR_VALUE_ERROR,
+                              "not enough values to unpack (expected 2, got %u)",
                               g_strv_length(parts));
     name = python_strip(parts[0]);
     alias = json_object_get(aliases, name);
     if (!alias)
-        return nova_error_set(err, NOVA_ERROR_PCI_REQUEST_ALIAS_NOT_DEFINED, "PCI alias %s is not defined",
-                              name);
+        return nova_error_set(err, NOVA_ERROR_PCI_REQUEST_ALIAS_NOT_DEFINED,
+                              "PCI alias %s is not defined", name);
     if (!python_int(parts[1], &count, err))
         return false;
     request = object_new(&INSTANCE_PCI_REQUEST_TYPE);
@@ -302,8 +315,9 @@ InstancePCIRequests *
 pci_alias_requests(const Options *options, const Flavor *flavor, const char *instance_uuid,
                    NovaError **err)
 {
-    const char *asked = flavor->extra_specs ? g_hash_table_lookup(flavor->extra_specs, "pci_passthrough:alias")
-                                            : NULL;
+    const char *asked = flavor->extra_specs
+                            ? g_hash_table_lookup(flavor->extra_specs, "pci_passthrough:alias")
+                            : NULL;
     json_auto_t *aliases = asked ? read_aliases(options, err) : json_object();
     g_auto(GStrv) texts = asked ? g_strsplit(asked, ",", -1) : NULL;
     g_autoptr(InstancePCIRequests) requests = object_new(&INSTANCE_PCI_REQUESTS_TYPE);

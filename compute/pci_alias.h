@@ -12,8 +12,8 @@
 /* Is every alias in order? PciInvalidAlias. */
 bool pci_alias_check(const Options *options, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
-/* The requests of pci_passthrough:alias, each with an id of its own; empty when the flavor has none.
- * PciRequestAliasNotDefined, PciInvalidAlias. */
-InstancePCIRequests *pci_alias_requests(const Options *options, const Flavor *flavor,
-                                        const char *instance_uuid, NovaError **err)
-    G_GNUC_WARN_UNUSED_RESULT;
+/* The requests of pci_passthrough:alias, each with an id of its own; empty when the flavor has
+ * none. PciRequestAliasNotDefined, PciInvalidAlias. */
+InstancePCIRequests *
+pci_alias_requests(const Options *options, const Flavor *flavor, const char *instance_uuid,
+                   NovaError **err) G_GNUC_WARN_UNUSED_RESULT;

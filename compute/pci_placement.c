@@ -16,11 +16,11 @@
 typedef struct Slot {
     char *name;
     bool is_parent;
-    GPtrArray *units;      /* of PciUnit, borrowed */
-    char *resource_class;  /* NULL: no device that a spec names is left */
-    GPtrArray *traits;     /* of char *, sorted; NULL likewise */
+    GPtrArray *units;     /* of PciUnit, borrowed */
+    char *resource_class; /* NULL: no device that a spec names is left */
+    GPtrArray *traits;    /* of char *, sorted; NULL likewise */
     bool is_one_time_use;
-    int64_t held;          /* allocated, of devices that are no longer among 'units' */
+    int64_t held; /* allocated, of devices that are no longer among 'units' */
 } Slot;
 
 static void
@@ -41,8 +41,7 @@ total_of(const Slot *slot)
     return slot->units->len + slot->held;
 }
 
-static bool
-fail(NovaError **err, const char *format, ...) G_GNUC_PRINTF(2, 3);
+static bool fail(NovaError **err, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 static bool
 fail(NovaError **err, const char *format, ...)
@@ -75,7 +74,8 @@ ensure_slot(GPtrArray *slots, const PciPlacement *view, const PciDevice *device,
     Slot *slot;
 
     if (!upper || !*upper) {
-        fail(err, "Missing parent address for PCI device %s with type %s", device->address, device->dev_type);
+        fail(err, "Missing parent address for PCI device %s with type %s", device->address,
+             device->dev_type);
         return NULL;
     }
     for (guint i = 0; i < slots->len; i++)
@@ -94,7 +94,8 @@ addresses_of(const Slot *slot)
     g_autoptr(GString) text = g_string_new(NULL);
 
     for (guint i = 0; i < slot->units->len; i++)
-        g_string_append_printf(text, "%s%s", i ? "," : "", ((PciUnit *)slot->units->pdata[i])->device->address);
+        g_string_append_printf(text, "%s%s", i ? "," : "",
+                               ((PciUnit *)slot->units->pdata[i])->device->address);
     return g_string_free(g_steal_pointer(&text), FALSE);
 }
 
@@ -103,9 +104,11 @@ both_configured(const Slot *slot, const PciDevice *device, NovaError **err)
 {
     g_autofree char *others = addresses_of(slot);
 
-    return nova_error_set(err, NOVA_ERROR_PLACEMENT_PCI_DEPENDENT_DEVICE_EXCEPTION,
-                          "Configuring both %s and %s in [pci]device_spec is not supported. Either the parent PF "
-                          "or its children VFs can be configured.", device->address, others);
+    return nova_error_set(
+        err, NOVA_ERROR_PLACEMENT_PCI_DEPENDENT_DEVICE_EXCEPTION,
+        "Configuring both %s and %s in [pci]device_spec is not supported. Either the parent PF "
+        "or its children VFs can be configured.",
+        device->address, others);
 }
 
 static const char *
@@ -153,15 +156,17 @@ check_siblings(const Slot *slot, const PciDevice *device, const char *resource_c
     g_autofree char *names = join(traits), *known = slot->traits ? join(slot->traits) : NULL;
 
     if (slot->resource_class && strcmp(slot->resource_class, resource_class))
-        return nova_error_set(err, NOVA_ERROR_PLACEMENT_PCI_MIXED_RESOURCE_CLASS_EXCEPTION,
-                              "VFs from the same PF cannot be configured with different 'resource_class' values "
-                              "in [pci]device_spec. We got %s for %s and %s for %s.", resource_class,
-                              device->address, slot->resource_class, others);
+        return nova_error_set(
+            err, NOVA_ERROR_PLACEMENT_PCI_MIXED_RESOURCE_CLASS_EXCEPTION,
+            "VFs from the same PF cannot be configured with different 'resource_class' values "
+            "in [pci]device_spec. We got %s for %s and %s for %s.",
+            resource_class, device->address, slot->resource_class, others);
     if (known && strcmp(known, names))
-        return nova_error_set(err, NOVA_ERROR_PLACEMENT_PCI_MIXED_TRAITS_EXCEPTION,
-                              "VFs from the same PF cannot be configured with different set of 'traits' in "
-                              "[pci]device_spec. We got %s for %s and %s for %s.", names, device->address, known,
-                              others);
+        return nova_error_set(
+            err, NOVA_ERROR_PLACEMENT_PCI_MIXED_TRAITS_EXCEPTION,
+            "VFs from the same PF cannot be configured with different set of 'traits' in "
+            "[pci]device_spec. We got %s for %s and %s for %s.",
+            names, device->address, known, others);
     return true;
 }
 
@@ -176,7 +181,9 @@ may_join(const Slot *slot, const PciDevice *device, const PciSpec *spec, const c
     if (!check_siblings(slot, device, resource_class, traits, err))
         return false;
     return !json_object_get(pci_spec_tags(spec), "one_time_use") ||
-           fail(err, "Only type-PCI and type-PF devices may set one_time_use and %s does not qualify", slot->name);
+           fail(err,
+                "Only type-PCI and type-PF devices may set one_time_use and %s does not qualify",
+                slot->name);
 }
 
 static bool
@@ -184,8 +191,8 @@ add_device(Slot *slot, PciUnit *unit, const PciSpec *spec, NovaError **err)
 {
     const PciDevice *device = unit->device;
     bool is_one_time_use = !is_child(device) && is_true_string(tag(spec, "one_time_use"));
-    g_autofree char *resource_class =
-        placement_resource_class(tag(spec, "resource_class"), device->vendor_id, device->product_id);
+    g_autofree char *resource_class = placement_resource_class(
+        tag(spec, "resource_class"), device->vendor_id, device->product_id);
     g_autoptr(GPtrArray) traits = traits_of(spec, is_one_time_use);
 
     if (!may_join(slot, device, spec, resource_class, traits, err))
@@ -200,15 +207,16 @@ add_device(Slot *slot, PciUnit *unit, const PciSpec *spec, NovaError **err)
     return true;
 }
 
-/* No spec names it any more, or its removal is not yet in the database: what a guest has of it keeps
- * its provider. */
+/* No spec names it any more, or its removal is not yet in the database: what a guest has of it
+ * keeps its provider. */
 static bool
 keep_device(GPtrArray *slots, const PciPlacement *view, const PciUnit *unit, NovaError **err)
 {
     const PciDevice *device = unit->device;
 
     if (!pci_unit_has_status(unit, "removed"))
-        LOG_WARNING("Device spec is not found for device %s in [pci]device_spec. %s%s", device->address,
+        LOG_WARNING("Device spec is not found for device %s in [pci]device_spec. %s%s",
+                    device->address,
                     device->instance_uuid ? "It stays in Placement while it is allocated by "
                                           : "Ignoring it in Placement.",
                     device->instance_uuid ? device->instance_uuid : "");
@@ -278,9 +286,11 @@ usage_of(const json_t *allocations, const char *provider_uuid)
     json_t *record, *amount;
 
     json_object_foreach ((json_t *)allocations, consumer, record)
-        json_object_foreach (json_path(record, "allocations", provider_uuid, "resources", NULL), class, amount)
-            json_object_set_new(usage, class, json_integer(json_get_int(usage, class, 0) +
-                                                           json_integer_value(amount)));
+        json_object_foreach (json_path(record, "allocations", provider_uuid, "resources", NULL),
+                             class, amount)
+            json_object_set_new(
+                usage, class,
+                json_integer(json_get_int(usage, class, 0) + json_integer_value(amount)));
     return usage;
 }
 
@@ -311,9 +321,10 @@ hold_used(Slot *slot, const Provider *provider, const json_t *allocations)
     used = json_get_int(usage, slot->resource_class, 0);
     if (used <= total_of(slot))
         return;
-    LOG_WARNING("Needed to adjust inventories of %s on resource provider %s from %d to %d due to existing "
-                "placement allocations. This should only happen while VMs using already removed devices.",
-                slot->resource_class, slot->name, (int)total_of(slot), (int)used);
+    LOG_WARNING(
+        "Needed to adjust inventories of %s on resource provider %s from %d to %d due to existing "
+        "placement allocations. This should only happen while VMs using already removed devices.",
+        slot->resource_class, slot->name, (int)total_of(slot), (int)used);
     slot->held += used - total_of(slot);
 }
 
@@ -337,7 +348,8 @@ note_provider(const Slot *slot, const char *uuid)
         PciDevice *device = ((PciUnit *)slot->units->pdata[i])->device;
 
         if (!device->extra_info)
-            OBJECT_SET(device, extra_info, g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free));
+            OBJECT_SET(device, extra_info,
+                       g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free));
         g_hash_table_replace(device->extra_info, g_strdup("rp_uuid"), g_strdup(uuid));
     }
 }
@@ -374,7 +386,8 @@ report(const PciPlacement *view, Slot *slot)
 static const char *
 provider_of_unit(const PciUnit *unit)
 {
-    return unit->device->extra_info ? g_hash_table_lookup(unit->device->extra_info, "rp_uuid") : NULL;
+    return unit->device->extra_info ? g_hash_table_lookup(unit->device->extra_info, "rp_uuid")
+                                    : NULL;
 }
 
 /* Requests that Placement has allocated are served from the pool of their provider. */
@@ -389,9 +402,10 @@ note_in_pools(PciPools *pools, NovaError **err)
             const char *own = provider_of_unit(pool->devices->pdata[k]);
 
             if (uuid && own && strcmp(uuid, own))
-                return nova_error_set(err, NOVA_ERROR_VALUE_ERROR,
-                                      "We have a pool connected to more than one RPs in placement: %s, %s", uuid,
-                                      own);
+                return nova_error_set(
+                    err, NOVA_ERROR_VALUE_ERROR,
+                    "We have a pool connected to more than one RPs in placement: %s, %s", uuid,
+                    own);
             uuid = own ? own : uuid;
         }
         if (uuid)
@@ -405,10 +419,11 @@ note_in_pools(PciPools *pools, NovaError **err)
 /* A guest's devices of one provider, as its allocation says it. Consumers that Placement does not
  * know are being moved, or lost for other reasons: not ours to heal. */
 static void
-heal_allocation(const PciPlacement *view, const Slot *slot, const char *provider_uuid, const char *consumer,
-                int64_t amount)
+heal_allocation(const PciPlacement *view, const Slot *slot, const char *provider_uuid,
+                const char *consumer, int64_t amount)
 {
-    json_t *allocations = json_get_object(json_object_get(view->allocations, consumer), "allocations");
+    json_t *allocations =
+        json_get_object(json_object_get(view->allocations, consumer), "allocations");
     json_t *own = json_get_object(allocations, provider_uuid);
     json_t *resources = json_get_object(own, "resources");
 
@@ -418,8 +433,9 @@ heal_allocation(const PciPlacement *view, const Slot *slot, const char *provider
     if (resources)
         json_object_set_new(resources, slot->resource_class, json_integer(amount));
     else
-        json_object_set_new(allocations, provider_uuid,
-                            json_pack("{s:{s:I}}", "resources", slot->resource_class, (json_int_t)amount));
+        json_object_set_new(
+            allocations, provider_uuid,
+            json_pack("{s:{s:I}}", "resources", slot->resource_class, (json_int_t)amount));
     g_hash_table_add(view->healed, g_strdup(consumer));
 }
 
@@ -453,9 +469,12 @@ check_specs(const GPtrArray *specs, NovaError **err)
         if (!pci_spec_interface(specs->pdata[i]))
             continue;
         text = json_to_python_repr(pci_spec_conf(specs->pdata[i]));
-        return fail(err, "Invalid [pci]device_spec configuration. PCI Placement reporting does not support "
-                         "'devname' based device specification but we got %s. Please use PCI address in the "
-                         "configuration instead.", text);
+        return fail(
+            err,
+            "Invalid [pci]device_spec configuration. PCI Placement reporting does not support "
+            "'devname' based device specification but we got %s. Please use PCI address in the "
+            "configuration instead.",
+            text);
     }
     return true;
 }
@@ -482,7 +501,8 @@ pci_placement_check_unused(const ProviderTree *tree, NovaError **err)
 {
     for (guint i = 0; i < tree->providers->len; i++)
         if (provider_has_trait(tree->providers->pdata[i], MANAGED))
-            return fail(err, "The [pci]report_in_placement is False but it was enabled before on this compute. Nova "
+            return fail(err, "The [pci]report_in_placement is False but it was enabled before on "
+                             "this compute. Nova "
                              "does not support disabling it after it is enabled.");
     return true;
 }

@@ -40,8 +40,8 @@ make_profile(const PciDevice *device, const PciSpec *spec)
 {
     g_autofree char *ids = g_strdup_printf("%s:%s", device->vendor_id, device->product_id);
     json_t *network = json_object_get(pci_spec_tags(spec), "physical_network");
-    json_t *profile = json_pack("{s:s, s:s, s:O?}", "pci_vendor_info", ids, "pci_slot", device->address,
-                                "physical_network", network);
+    json_t *profile = json_pack("{s:s, s:s, s:O?}", "pci_vendor_info", ids, "pci_slot",
+                                device->address, "physical_network", network);
     const char *mac = extra(device, "mac_address");
 
     if (!g_strcmp0(device->dev_type, "type-VF"))
@@ -126,7 +126,8 @@ devices_of_side(const Instance *instance, MoveSide side, NovaError **err)
 json_t *
 pci_profiles_of_move(const Instance *instance, MoveSide to, const GPtrArray *specs, NovaError **err)
 {
-    g_autoptr(GPtrArray) before = devices_of_side(instance, to == MOVE_NEW ? MOVE_OLD : MOVE_NEW, err);
+    g_autoptr(GPtrArray) before =
+        devices_of_side(instance, to == MOVE_NEW ? MOVE_OLD : MOVE_NEW, err);
     g_autoptr(GPtrArray) after = before ? devices_of_side(instance, to, err) : NULL;
     json_auto_t *profiles = json_object();
 

@@ -12,8 +12,8 @@
 
 /* Of the instance's devices: {id of the PCI request, and id of its port: entries}. 'specs' are
  * [pci]device_spec's. PciDeviceNotFound for a device that none of them names. */
-json_t *pci_profiles_of_instance(const Instance *instance, const GPtrArray *specs, NovaError **err)
-    G_GNUC_WARN_UNUSED_RESULT;
+json_t *pci_profiles_of_instance(const Instance *instance, const GPtrArray *specs,
+                                 NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Of a move to that side: {address that the port has now: entries of the device that it gets}. */
 json_t *pci_profiles_of_move(const Instance *instance, MoveSide to, const GPtrArray *specs,

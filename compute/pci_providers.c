@@ -3,8 +3,8 @@
 
 #include "agent/base/json.h"
 
-static bool
-abort_build(NovaError **err, const char *instance_uuid, const char *format, ...) G_GNUC_PRINTF(3, 4);
+static bool abort_build(NovaError **err, const char *instance_uuid, const char *format, ...)
+    G_GNUC_PRINTF(3, 4);
 
 static bool
 abort_build(NovaError **err, const char *instance_uuid, const char *format, ...)
@@ -61,19 +61,22 @@ note_interface(Placement *placement, const RequestContext *ctx, InstancePCIReque
     g_auto(GStrv) parts = NULL;
 
     if (json_array_size(providers) != 1 || !uuid)
-        return abort_build(err, instance_uuid,
-                           "Allocating resources from multiple resource providers %s for a single pci "
-                           "request %s is not supported.", all, request->requester_id);
+        return abort_build(
+            err, instance_uuid,
+            "Allocating resources from multiple resource providers %s for a single pci "
+            "request %s is not supported.",
+            all, request->requester_id);
     name = placement_fetch_provider_name(placement, ctx, uuid, err);
     if (!name)
         return false;
     parts = g_strsplit(name, ":", -1);
     if (g_strv_length(parts) != 3)
-        return abort_build(err, instance_uuid,
-                           "Resource provider %s used to allocate resources for the pci request %s does not "
-                           "have a properly formatted name. Expected name format is "
-                           "<hostname>:<agentname>:<interfacename>, but got %s", uuid,
-                           request->requester_id, name);
+        return abort_build(
+            err, instance_uuid,
+            "Resource provider %s used to allocate resources for the pci request %s does not "
+            "have a properly formatted name. Expected name format is "
+            "<hostname>:<agentname>:<interfacename>, but got %s",
+            uuid, request->requester_id, name);
     set_in_specs(request, "parent_ifname", parts[2]);
     return true;
 }
@@ -87,7 +90,8 @@ pci_providers_note(Placement *placement, const RequestContext *ctx, InstancePCIR
     for (guint i = 0; list && i < list->len; i++) {
         InstancePCIRequest *request = list->pdata[i];
         g_autofree char *providers = providers_of_groups(request, mapping);
-        const json_t *of_port = request->requester_id ? json_object_get(mapping, request->requester_id) : NULL;
+        const json_t *of_port =
+            request->requester_id ? json_object_get(mapping, request->requester_id) : NULL;
 
         if (providers)
             set_in_specs(request, "rp_uuids", providers);

@@ -14,6 +14,6 @@
 /* Notes them in the requests' specs: a flavor's request its providers (rp_uuids), a port's the
  * network interface of its physical function (parent_ifname), which the provider's name tells.
  * 'mapping' is {request group or port id: [provider]}. BuildAbortException; not saved. */
-bool pci_providers_note(Placement *placement, const RequestContext *ctx, InstancePCIRequests *requests,
-                        json_t *mapping, const char *instance_uuid, NovaError **err)
-    G_GNUC_WARN_UNUSED_RESULT;
+bool pci_providers_note(Placement *placement, const RequestContext *ctx,
+                        InstancePCIRequests *requests, json_t *mapping, const char *instance_uuid,
+                        NovaError **err) G_GNUC_WARN_UNUSED_RESULT;

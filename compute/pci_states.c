@@ -7,12 +7,12 @@
 #include "agent/base/log.h"
 #include "agent/base/python_text.h"
 
-#define AVAILABLE "available"
-#define CLAIMED "claimed"
-#define ALLOCATED "allocated"
+#define AVAILABLE   "available"
+#define CLAIMED     "claimed"
+#define ALLOCATED   "allocated"
 #define UNCLAIMABLE "unclaimable" /* a relative is claimed */
 #define UNAVAILABLE "unavailable" /* a relative is allocated */
-#define REMOVED "removed"
+#define REMOVED     "removed"
 
 /* Statuses that a step allows, and Python's text of them for the error. */
 typedef struct Allowed {
@@ -88,12 +88,11 @@ need_parent(const PciUnit *unit, NovaError **err)
     const PciDevice *device = unit->device;
 
     return !unit->parent || is_allowed(unit->parent, &of_parent) ||
-           nova_error_set(err, NOVA_ERROR_PCI_DEVICE_PF_INVALID_STATUS,
-                          "Physical Function %" PRId64 ":%s, related to VF %" PRId64
-                          ":%s is %s instead of %s",
-                          device->compute_node_id.value, device->parent_addr,
-                          device->compute_node_id.value, device->address, device->status,
-                          of_parent.text);
+           nova_error_set(
+               err, NOVA_ERROR_PCI_DEVICE_PF_INVALID_STATUS,
+               "Physical Function %" PRId64 ":%s, related to VF %" PRId64 ":%s is %s instead of %s",
+               device->compute_node_id.value, device->parent_addr, device->compute_node_id.value,
+               device->address, device->status, of_parent.text);
 }
 
 /* The parent of a child that is taken is itself available, its other children are, too. */

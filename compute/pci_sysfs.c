@@ -55,7 +55,8 @@ pci_sysfs_of(const char *root)
 static char *
 net_folder(const char *root, const char *address, bool of_parent)
 {
-    return g_build_filename(root, "bus/pci/devices", address, of_parent ? "physfn/net" : "net", NULL);
+    return g_build_filename(root, "bus/pci/devices", address, of_parent ? "physfn/net" : "net",
+                            NULL);
 }
 
 char *
@@ -98,9 +99,11 @@ pci_sysfs_vf_number(const char *root, const char *address, int64_t *ret_number)
         return false;
     while (!found && (name = g_dir_read_name(names))) {
         g_autofree char *path = g_build_filename(folder, name, NULL);
-        g_autofree char *target = g_str_has_prefix(name, "virtfn") ? g_file_read_link(path, NULL) : NULL;
+        g_autofree char *target =
+            g_str_has_prefix(name, "virtfn") ? g_file_read_link(path, NULL) : NULL;
 
-        found = target && strstr(target, address) && python_int(name + strlen("virtfn"), ret_number, NULL);
+        found = target && strstr(target, address) &&
+                python_int(name + strlen("virtfn"), ret_number, NULL);
     }
     g_dir_close(names);
     return found;

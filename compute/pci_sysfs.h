@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* What only sysfs tells about PCI devices (nova.pci.utils). 'root' is "/sys" but in tests; borrowed.
- * Any thread. */
+/* What only sysfs tells about PCI devices (nova.pci.utils). 'root' is "/sys" but in tests;
+ * borrowed. Any thread. */
 
 #include <glib.h>
 #include <stdbool.h>

@@ -108,7 +108,8 @@ find_spec(const PciTracker *tracker, const json_t *dict)
         .product_id = json_get_string(dict, "product_id", ""),
         .address = json_get_string(dict, "address", ""),
         .parent_address = json_get_string(dict, "parent_addr", NULL),
-        .has_serial_number = json_path(dict, "capabilities", "vpd", "card_serial_number", NULL) != NULL,
+        .has_serial_number =
+            json_path(dict, "capabilities", "vpd", "card_serial_number", NULL) != NULL,
     };
 
     for (guint i = 0; i < tracker->specs->len; i++) {
@@ -171,13 +172,14 @@ depart(PciTracker *tracker, PciUnit *unit, NovaError **err)
     if (pci_unit_remove(unit, &error))
         return !pci_pools_have_unit(tracker->pools, unit) ||
                pci_pools_remove_unit(tracker->pools, unit, tracker->specs, err);
-    LOG_WARNING("Unable to remove device with status '%s' and ownership %s because of %s. Check your "
-                "[pci]device_spec configuration to make sure this allocated device is whitelisted. If you "
-                "have removed the device from the whitelist intentionally or the device is no longer "
-                "available on the host you will need to delete the server or migrate it to another host to "
-                "silence this warning.",
-                unit->device->status, unit->device->instance_uuid ? unit->device->instance_uuid : "None",
-                nova_error_message(error));
+    LOG_WARNING(
+        "Unable to remove device with status '%s' and ownership %s because of %s. Check your "
+        "[pci]device_spec configuration to make sure this allocated device is whitelisted. If you "
+        "have removed the device from the whitelist intentionally or the device is no longer "
+        "available on the host you will need to delete the server or migrate it to another host to "
+        "silence this warning.",
+        unit->device->status, unit->device->instance_uuid ? unit->device->instance_uuid : "None",
+        nova_error_message(error));
     g_hash_table_add(tracker->departing, g_strdup(unit->device->address));
     return true;
 }
@@ -205,7 +207,8 @@ add_unit(PciTracker *tracker, const json_t *dict, NovaError **err)
         return false;
     OBJECT_SET_STRING(device, uuid, uuid);
     if (!device->extra_info) /* the database has no default for it */
-        OBJECT_SET(device, extra_info, g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free));
+        OBJECT_SET(device, extra_info,
+                   g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free));
     unit = pci_unit_new(device);
     g_ptr_array_add(tracker->units, unit);
     return pci_pools_add_unit(tracker->pools, unit, tracker->specs, err);
@@ -252,7 +255,8 @@ release(PciTracker *tracker, PciUnit *unit, NovaError **err)
     const json_t *news = g_hash_table_lookup(tracker->stale, address);
     g_autoptr(GPtrArray) freed = g_ptr_array_new();
 
-    if (!pci_unit_release(unit, freed, err) || (news && !pci_device_update(unit->device, news, err)))
+    if (!pci_unit_release(unit, freed, err) ||
+        (news && !pci_device_update(unit->device, news, err)))
         return false;
     g_hash_table_remove(tracker->stale, address);
     if (g_hash_table_remove(tracker->departing, address))
@@ -338,8 +342,10 @@ warn_of_unknown_nodes(const GPtrArray *taken, const char *instance_uuid)
 {
     for (guint i = 0; i < taken->len; i++)
         if (((PciUnit *)taken->pdata[i])->device->numa_node.is_null) {
-            LOG_WARNING("Assigning a pci device without numa affinity to instance %s which has numa "
-                        "topology", instance_uuid);
+            LOG_WARNING(
+                "Assigning a pci device without numa affinity to instance %s which has numa "
+                "topology",
+                instance_uuid);
             return;
         }
 }
@@ -427,7 +433,8 @@ drop_deleted(PciTracker *tracker)
 }
 
 bool
-pci_tracker_save(PciTracker *tracker, Conductor *conductor, const RequestContext *ctx, NovaError **err)
+pci_tracker_save(PciTracker *tracker, Conductor *conductor, const RequestContext *ctx,
+                 NovaError **err)
 {
     bool ok = save_changed(tracker, conductor, ctx, err);
 

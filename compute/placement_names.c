@@ -13,11 +13,28 @@ static const char *const standard_traits[] = {
 };
 
 static const char *const standard_classes[] = {
-    "VCPU", "MEMORY_MB", "DISK_GB", "PCI_DEVICE", "SRIOV_NET_VF", "NUMA_SOCKET", "NUMA_CORE", "NUMA_THREAD",
-    "NUMA_MEMORY_MB", "IPV4_ADDRESS", "VGPU", "VGPU_DISPLAY_HEAD", "NET_BW_EGR_KILOBIT_PER_SEC",
-    "NET_BW_IGR_KILOBIT_PER_SEC", "PCPU", "MEM_ENCRYPTION_CONTEXT", "FPGA", "PGPU",
-    "NET_PACKET_RATE_KILOPACKET_PER_SEC", "NET_PACKET_RATE_EGR_KILOPACKET_PER_SEC",
-    "NET_PACKET_RATE_IGR_KILOPACKET_PER_SEC", NULL,
+    "VCPU",
+    "MEMORY_MB",
+    "DISK_GB",
+    "PCI_DEVICE",
+    "SRIOV_NET_VF",
+    "NUMA_SOCKET",
+    "NUMA_CORE",
+    "NUMA_THREAD",
+    "NUMA_MEMORY_MB",
+    "IPV4_ADDRESS",
+    "VGPU",
+    "VGPU_DISPLAY_HEAD",
+    "NET_BW_EGR_KILOBIT_PER_SEC",
+    "NET_BW_IGR_KILOBIT_PER_SEC",
+    "PCPU",
+    "MEM_ENCRYPTION_CONTEXT",
+    "FPGA",
+    "PGPU",
+    "NET_PACKET_RATE_KILOPACKET_PER_SEC",
+    "NET_PACKET_RATE_EGR_KILOPACKET_PER_SEC",
+    "NET_PACKET_RATE_IGR_KILOPACKET_PER_SEC",
+    NULL,
 };
 
 static int
@@ -29,7 +46,8 @@ compare_names(const void *a, const void *b)
 static bool
 is_standard_trait(const char *name)
 {
-    return bsearch(&name, standard_traits, G_N_ELEMENTS(standard_traits), sizeof *standard_traits, compare_names);
+    return bsearch(&name, standard_traits, G_N_ELEMENTS(standard_traits), sizeof *standard_traits,
+                   compare_names);
 }
 
 /* Whatever Placement's names cannot have becomes one underscore a run. */
@@ -58,8 +76,9 @@ placement_resource_class(const char *name, const char *vendor_id, const char *pr
         return g_utf8_strup(generated, -1);
     }
     upper = g_utf8_strup(name, -1);
-    return is_one_of(upper, standard_classes) || g_str_has_prefix(upper, CUSTOM) ? g_steal_pointer(&upper)
-                                                                               : customize(upper);
+    return is_one_of(upper, standard_classes) || g_str_has_prefix(upper, CUSTOM)
+               ? g_steal_pointer(&upper)
+               : customize(upper);
 }
 
 static char *

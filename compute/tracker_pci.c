@@ -44,8 +44,9 @@ static bool
 load(ResourceTracker *tracker, const RequestContext *ctx, NovaError **err)
 {
     GPtrArray *specs = parse_specs(tracker, err);
-    GPtrArray *devices = specs ? conductor_pci_devices_by_node(tracker->conductor, ctx,
-                                                               tracker->node->id, err) : NULL;
+    GPtrArray *devices =
+        specs ? conductor_pci_devices_by_node(tracker->conductor, ctx, tracker->node->id, err)
+              : NULL;
 
     if (!devices) {
         g_clear_pointer(&specs, g_ptr_array_unref);
@@ -75,8 +76,8 @@ bool
 resource_tracker_check_options(const Options *options, NovaError **err)
 {
     const PciSysfs sysfs = pci_sysfs_of(SYSFS);
-    g_autoptr(GPtrArray) specs = pci_specs_parse((const char *const *)options->pci.device_spec, &sysfs,
-                                                 options->pci.report_in_placement, err);
+    g_autoptr(GPtrArray) specs = pci_specs_parse((const char *const *)options->pci.device_spec,
+                                                 &sysfs, options->pci.report_in_placement, err);
 
     return specs && pci_alias_check(options, err);
 }
@@ -217,8 +218,10 @@ tracker_heal_allocations(ResourceTracker *tracker, const RequestContext *ctx, co
     json_object_foreach ((json_t *)healed, consumer, allocations) {
         g_autoptr(NovaError) error = NULL;
 
-        LOG_INFO("The PCI devices of %s were missing in its allocations in Placement. This should only happen if "
-                 "[filter_scheduler]pci_in_placement is still disabled.", consumer);
+        LOG_INFO("The PCI devices of %s were missing in its allocations in Placement. This should "
+                 "only happen if "
+                 "[filter_scheduler]pci_in_placement is still disabled.",
+                 consumer);
         if (!placement_put_allocations(tracker->placement, ctx, consumer, allocations, &error))
             LOG_WARNING("The allocations of %s are still without its PCI devices: %s", consumer,
                         nova_error_details(error));
@@ -270,7 +273,8 @@ tracker_claim_pci(ResourceTracker *tracker, const GPtrArray *requests,
     g_autoptr(HostNuma) host = ids ? tracker_host_numa(tracker) : NULL;
     const PciCells cells = {ids, ids ? topology->cells->len : 0, host};
 
-    return pci_tracker_claim(tracker->pci, requests, ids ? &cells : NULL, instance_uuid, ret_claimed, err);
+    return pci_tracker_claim(tracker->pci, requests, ids ? &cells : NULL, instance_uuid,
+                             ret_claimed, err);
 }
 
 void
@@ -279,7 +283,8 @@ tracker_allocate_pci(ResourceTracker *tracker, Instance *instance)
     g_autoptr(NovaError) error = NULL;
 
     if (tracker->pci && !pci_tracker_allocate(tracker->pci, instance, &error))
-        LOG_ERROR("Allocating PCI devices to instance %s: %s", instance->uuid, nova_error_details(error));
+        LOG_ERROR("Allocating PCI devices to instance %s: %s", instance->uuid,
+                  nova_error_details(error));
 }
 
 void
@@ -314,7 +319,8 @@ resource_tracker_pci_profiles(ResourceTracker *tracker, const Instance *instance
     json_t *profiles;
 
     pthread_mutex_lock(&tracker->lock);
-    profiles = tracker->pci ? pci_profiles_of_instance(instance, tracker->pci->specs, err) : json_object();
+    profiles =
+        tracker->pci ? pci_profiles_of_instance(instance, tracker->pci->specs, err) : json_object();
     pthread_mutex_unlock(&tracker->lock);
     return profiles;
 }
@@ -326,7 +332,8 @@ resource_tracker_moved_pci_profiles(ResourceTracker *tracker, const Instance *in
     json_t *profiles;
 
     pthread_mutex_lock(&tracker->lock);
-    profiles = tracker->pci ? pci_profiles_of_move(instance, to, tracker->pci->specs, err) : json_object();
+    profiles =
+        tracker->pci ? pci_profiles_of_move(instance, to, tracker->pci->specs, err) : json_object();
     pthread_mutex_unlock(&tracker->lock);
     return profiles;
 }

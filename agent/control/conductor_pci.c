@@ -6,8 +6,8 @@ conductor_pci_devices_by_node(Conductor *conductor, const RequestContext *ctx, i
                               NovaError **err)
 {
     json_auto_t *args = json_pack("[I]", (json_int_t)node_id);
-    json_auto_t *list = conductor_class_action(conductor, ctx, "PciDeviceList", "get_by_compute_node",
-                                               args, NULL, err);
+    json_auto_t *list = conductor_class_action(conductor, ctx, "PciDeviceList",
+                                               "get_by_compute_node", args, NULL, err);
 
     return list ? object_list_from_json(&PCI_DEVICE_TYPE, list, err) : NULL;
 }

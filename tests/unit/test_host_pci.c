@@ -31,7 +31,8 @@ put_link(const char *path, const char *target)
     assert_int_equal(symlink(target, full), 0);
 }
 
-/* A physical function with two virtual ones; tests/differential/host_pci_oracle.py says the same. */
+/* A physical function with two virtual ones; tests/differential/host_pci_oracle.py says the same.
+ */
 static int
 make_sysfs(void **state G_GNUC_UNUSED)
 {
@@ -53,7 +54,8 @@ remove_sysfs(void **state G_GNUC_UNUSED)
 {
     const char *command[] = {"rm", "-rf", root, NULL};
 
-    g_spawn_sync(NULL, (char **)command, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, NULL, NULL);
+    g_spawn_sync(NULL, (char **)command, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, NULL,
+                 NULL);
     g_free(root);
     return 0;
 }

@@ -6,12 +6,12 @@
 #include "compute/pci_states.h"
 #include "compute/placement_names.h"
 
-#define GUEST "6b4b0b0a-0f5e-4b2a-9e0a-7f3f7f3f7f3f"
-#define ROOT "0c0ffee0-0f5e-4b2a-9e0a-7f3f7f3f7f3f"
+#define GUEST    "6b4b0b0a-0f5e-4b2a-9e0a-7f3f7f3f7f3f"
+#define ROOT     "0c0ffee0-0f5e-4b2a-9e0a-7f3f7f3f7f3f"
 #define PHYSICAL "0000:06:00.0"
-#define FIRST "0000:06:10.1"
-#define SECOND "0000:06:10.2"
-#define PLAIN "0000:00:0a.0"
+#define FIRST    "0000:06:10.1"
+#define SECOND   "0000:06:10.2"
+#define PLAIN    "0000:00:0a.0"
 
 /* ---- a node with a plain device, and a physical function of two virtual ones ---- */
 
@@ -26,9 +26,9 @@ static const PciSysfs no_sysfs = {no_physical_function, NULL, NULL};
 static json_t *
 host_device(const char *address, const char *type, const char *parent)
 {
-    json_t *device = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:n}", "address", address, "vendor_id", "8086",
-                               "product_id", parent ? "15ca" : "1521", "dev_type", type, "label", "l", "dev_id",
-                               "d", "numa_node");
+    json_t *device = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:n}", "address", address,
+                               "vendor_id", "8086", "product_id", parent ? "15ca" : "1521",
+                               "dev_type", type, "label", "l", "dev_id", "d", "numa_node");
 
     if (parent)
         json_object_set_new(device, "parent_addr", json_string(parent));
@@ -38,9 +38,10 @@ host_device(const char *address, const char *type, const char *parent)
 static void
 update_host(PciTracker *pci)
 {
-    json_auto_t *devices = json_pack("[o, o, o, o]", host_device(FIRST, "type-VF", PHYSICAL),
-                                     host_device(PHYSICAL, "type-PF", NULL),
-                                     host_device(SECOND, "type-VF", PHYSICAL), host_device(PLAIN, "type-PCI", NULL));
+    json_auto_t *devices =
+        json_pack("[o, o, o, o]", host_device(FIRST, "type-VF", PHYSICAL),
+                  host_device(PHYSICAL, "type-PF", NULL), host_device(SECOND, "type-VF", PHYSICAL),
+                  host_device(PLAIN, "type-PCI", NULL));
 
     assert_true(pci_tracker_update(pci, devices, NULL));
 }
@@ -89,7 +90,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Node, node_clear)
 static bool
 update(Node *node, NovaError **err)
 {
-    const PciPlacement view = {node->tree, ROOT, "node", node->pci, node->allocations, node->resizing, node->healed};
+    const PciPlacement view = {node->tree,        ROOT,           "node",      node->pci,
+                               node->allocations, node->resizing, node->healed};
 
     return pci_placement_update(&view, err);
 }
@@ -122,9 +124,11 @@ give(const Node *node, const char *address)
 static void
 devices_are_providers_below_the_node(void **state G_GNUC_UNUSED)
 {
-    g_auto(Node) node = node_of("[{\"product_id\": \"15ca\", \"traits\": \"blue,HW_NIC_SRIOV\"}, {\"address\": \"" PLAIN
-                                "\", \"resource_class\": \"gpu x\", \"live_migratable\": \"yes\"}]");
-    json_auto_t *virtual = json_pack("{s:{s:i, s:i}}", "CUSTOM_PCI_8086_15CA", "total", 2, "max_unit", 2);
+    g_auto(Node) node = node_of(
+        "[{\"product_id\": \"15ca\", \"traits\": \"blue,HW_NIC_SRIOV\"}, {\"address\": \"" PLAIN
+        "\", \"resource_class\": \"gpu x\", \"live_migratable\": \"yes\"}]");
+    json_auto_t *virtual = json_pack("{s:{s:i, s:i}}", "CUSTOM_PCI_8086_15CA", "total", 2,
+                                     "max_unit", 2);
     json_auto_t *plain = json_pack("{s:{s:i, s:i}}", "CUSTOM_GPU_X", "total", 1, "max_unit", 1);
     const Provider *parent, *own;
 
@@ -152,7 +156,8 @@ pools_know_their_provider(void **state G_GNUC_UNUSED)
     assert_true(update(&node, NULL));
     uuid = provider(&node, "node_" PHYSICAL)->uuid;
     assert_string_equal(json_string_value(pci_pool_get(pool, "rp_uuid")), uuid);
-    assert_string_equal(g_hash_table_lookup(pci_tracker_find(node.pci, FIRST)->extra_info, "rp_uuid"), uuid);
+    assert_string_equal(
+        g_hash_table_lookup(pci_tracker_find(node.pci, FIRST)->extra_info, "rp_uuid"), uuid);
 }
 
 static void
@@ -186,12 +191,15 @@ what_is_used_stays_in_the_inventory(void **state G_GNUC_UNUSED)
 
     assert_true(update(&node, NULL));
     uuid = provider(&node, "node_" PHYSICAL)->uuid;
-    json_object_set_new(node.allocations, GUEST, json_pack("{s:{s:{s:{s:i}}}}", "allocations", uuid, "resources",
-                                                           "CUSTOM_PCI_8086_15CA", 1));
+    json_object_set_new(node.allocations, GUEST,
+                        json_pack("{s:{s:{s:{s:i}}}}", "allocations", uuid, "resources",
+                                  "CUSTOM_PCI_8086_15CA", 1));
     assert_true(pci_tracker_update(node.pci, nothing, NULL));
     assert_true(update(&node, NULL));
     assert_int_equal(json_get_int(json_object_get(provider(&node, "node_" PHYSICAL)->inventory,
-                                                  "CUSTOM_PCI_8086_15CA"), "total", 0), 1);
+                                                  "CUSTOM_PCI_8086_15CA"),
+                                  "total", 0),
+                     1);
     json_object_clear(node.allocations);
     assert_true(update(&node, NULL));
     assert_null(provider_tree_find_by_name(node.tree, "node_" PHYSICAL));
@@ -206,10 +214,12 @@ a_device_for_one_use_is_reserved_with_it(void **state G_GNUC_UNUSED)
     assert_true(update(&node, NULL));
     own = provider(&node, "node_0000:00:0A.0");
     assert_true(provider_has_trait(own, "HW_PCI_ONE_TIME_USE"));
-    assert_null(json_object_get(json_object_get(own->inventory, "CUSTOM_PCI_8086_1521"), "reserved"));
+    assert_null(
+        json_object_get(json_object_get(own->inventory, "CUSTOM_PCI_8086_1521"), "reserved"));
     give(&node, PLAIN);
     assert_true(update(&node, NULL));
-    assert_int_equal(json_get_int(json_object_get(own->inventory, "CUSTOM_PCI_8086_1521"), "reserved", 0), 1);
+    assert_int_equal(
+        json_get_int(json_object_get(own->inventory, "CUSTOM_PCI_8086_1521"), "reserved", 0), 1);
 }
 
 /* ---- allocations ---- */
@@ -220,14 +230,15 @@ a_guest_s_missing_allocation_is_added(void **state G_GNUC_UNUSED)
     g_auto(Node) node = node_of("{\"product_id\": \"15ca\"}");
     const json_t *added;
 
-    json_object_set_new(node.allocations, GUEST, json_pack("{s:{s:{s:{s:i}}}, s:s}", "allocations", ROOT, "resources",
-                                                           "VCPU", 1, "project_id", "p"));
+    json_object_set_new(node.allocations, GUEST,
+                        json_pack("{s:{s:{s:{s:i}}}, s:s}", "allocations", ROOT, "resources",
+                                  "VCPU", 1, "project_id", "p"));
     give(&node, FIRST);
     give(&node, SECOND);
     assert_true(update(&node, NULL));
     assert_true(g_hash_table_contains(node.healed, GUEST));
-    added = json_path(node.allocations, GUEST, "allocations", provider(&node, "node_" PHYSICAL)->uuid, "resources",
-                      NULL);
+    added = json_path(node.allocations, GUEST, "allocations",
+                      provider(&node, "node_" PHYSICAL)->uuid, "resources", NULL);
     assert_int_equal(json_get_int(added, "CUSTOM_PCI_8086_15CA", 0), 2);
     g_hash_table_remove_all(node.healed);
     assert_true(update(&node, NULL));
@@ -265,19 +276,25 @@ static void
 contradictions_are_refused_in_nova_s_words(void **state G_GNUC_UNUSED)
 {
     assert_refused("{\"vendor_id\": \"8086\"}", "PlacementPciDependentDeviceException",
-                   "Configuring both " FIRST " and " PHYSICAL " in [pci]device_spec is not supported. Either the "
+                   "Configuring both " FIRST " and " PHYSICAL
+                   " in [pci]device_spec is not supported. Either the "
                    "parent PF or its children VFs can be configured.");
-    assert_refused("[{\"address\": \"" FIRST "\", \"resource_class\": \"a\"}, {\"product_id\": \"15ca\", "
-                   "\"resource_class\": \"b\"}]", "PlacementPciMixedResourceClassException",
-                   "VFs from the same PF cannot be configured with different 'resource_class' values in "
-                   "[pci]device_spec. We got CUSTOM_B for " SECOND " and CUSTOM_A for " FIRST ".");
+    assert_refused(
+        "[{\"address\": \"" FIRST "\", \"resource_class\": \"a\"}, {\"product_id\": \"15ca\", "
+        "\"resource_class\": \"b\"}]",
+        "PlacementPciMixedResourceClassException",
+        "VFs from the same PF cannot be configured with different 'resource_class' values in "
+        "[pci]device_spec. We got CUSTOM_B for " SECOND " and CUSTOM_A for " FIRST ".");
     assert_refused("[{\"address\": \"" FIRST "\", \"traits\": \"a\"}, {\"product_id\": \"15ca\"}]",
                    "PlacementPciMixedTraitsException",
-                   "VFs from the same PF cannot be configured with different set of 'traits' in [pci]device_spec. "
-                   "We got COMPUTE_MANAGED_PCI_DEVICE for " SECOND " and COMPUTE_MANAGED_PCI_DEVICE,CUSTOM_A for "
-                   FIRST ".");
-    assert_refused("{\"product_id\": \"15ca\", \"one_time_use\": \"false\"}", "PlacementPciException",
-                   "Failed to gather or report PCI resources to Placement: Only type-PCI and type-PF devices may set "
+                   "VFs from the same PF cannot be configured with different set of 'traits' in "
+                   "[pci]device_spec. "
+                   "We got COMPUTE_MANAGED_PCI_DEVICE for " SECOND
+                   " and COMPUTE_MANAGED_PCI_DEVICE,CUSTOM_A for " FIRST ".");
+    assert_refused("{\"product_id\": \"15ca\", \"one_time_use\": \"false\"}",
+                   "PlacementPciException",
+                   "Failed to gather or report PCI resources to Placement: Only type-PCI and "
+                   "type-PF devices may set "
                    "one_time_use and node_" PHYSICAL " does not qualify");
 }
 
@@ -296,8 +313,10 @@ the_option_stays_on(void **state G_GNUC_UNUSED)
 static void
 names_become_placement_s(void **state G_GNUC_UNUSED)
 {
-    g_autoptr(GPtrArray) traits = placement_traits("HW_NIC_SRIOV,hw_nic_sriov,custom_x,a--b, c,a--b");
-    const char *const expected[] = {"HW_NIC_SRIOV", "CUSTOM_HW_NIC_SRIOV", "CUSTOM_X", "CUSTOM_A_B", "CUSTOM__C"};
+    g_autoptr(GPtrArray) traits =
+        placement_traits("HW_NIC_SRIOV,hw_nic_sriov,custom_x,a--b, c,a--b");
+    const char *const expected[] = {"HW_NIC_SRIOV", "CUSTOM_HW_NIC_SRIOV", "CUSTOM_X", "CUSTOM_A_B",
+                                    "CUSTOM__C"};
     g_autofree char *standard = placement_resource_class("pgpu", "8086", "15ca");
     g_autofree char *none = placement_resource_class("", "8086", "15ca");
 

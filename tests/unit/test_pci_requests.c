@@ -11,9 +11,9 @@
 #include "compute/guest_xml.h"
 #include "compute/xml/domain_xml.h"
 
-#define GUEST "6b4b0b0a-0f5e-4b2a-9e0a-7f3f7f3f7f3f"
-#define REQUEST "5fd5ecbd-2cf8-4e31-9d32-29d2d8f3b2a4"
-#define PORT "0c0ffee0-0f5e-4b2a-9e0a-7f3f7f3f7f3f"
+#define GUEST    "6b4b0b0a-0f5e-4b2a-9e0a-7f3f7f3f7f3f"
+#define REQUEST  "5fd5ecbd-2cf8-4e31-9d32-29d2d8f3b2a4"
+#define PORT     "0c0ffee0-0f5e-4b2a-9e0a-7f3f7f3f7f3f"
 #define PROVIDER "1c0ffee0-0f5e-4b2a-9e0a-7f3f7f3f7f3f"
 
 /* ---- [pci]alias ---- */
@@ -30,10 +30,11 @@ assert_invalid(const char *const *aliases, bool in_placement, const char *reason
     assert_string_equal(nova_error_message(err), reason);
 }
 
-#define ASSERT_INVALID(reason, ...) assert_invalid((const char *const[]){__VA_ARGS__, NULL}, false, (reason))
+#define ASSERT_INVALID(reason, ...)                                                                \
+    assert_invalid((const char *const[]){__VA_ARGS__, NULL}, false, (reason))
 
 #define INVALID "Invalid PCI alias definition: "
-#define IDS "\"vendor_id\": \"8086\", \"product_id\": \"0442\""
+#define IDS     "\"vendor_id\": \"8086\", \"product_id\": \"0442\""
 
 static void
 wrong_aliases_are_refused_in_nova_s_words(void **state G_GNUC_UNUSED)
@@ -45,7 +46,8 @@ wrong_aliases_are_refused_in_nova_s_words(void **state G_GNUC_UNUSED)
                    "{\"name\": \"x\", \"vendor_id\": \"80860\", \"product_id\": \"0442\"}");
     ASSERT_INVALID(INVALID "'vdpa' is not one of ['type-PCI', 'type-PF', 'type-VF']",
                    "{\"name\": \"x\", \"device_type\": \"vdpa\", " IDS "}");
-    ASSERT_INVALID(INVALID "5 is not of type 'string'", "{\"name\": \"x\", \"traits\": 5, " IDS "}");
+    ASSERT_INVALID(INVALID "5 is not of type 'string'",
+                   "{\"name\": \"x\", \"traits\": 5, " IDS "}");
     ASSERT_INVALID(INVALID "NUMA policy mismatch for alias 'x'", "{\"name\": \"x\", " IDS "}",
                    "{\"name\": \"x\", \"numa_policy\": \"required\", " IDS "}");
     ASSERT_INVALID(INVALID "Device type mismatch for alias 'x'",
@@ -61,23 +63,27 @@ placement_takes_a_resource_class_instead_of_ids(void **state G_GNUC_UNUSED)
     const char *classes[] = {"{\"name\": \"x\", \"resource_class\": \"GPU\"}", NULL};
     const char *two[] = {"{\"name\": \"x\", \"device_type\": \"type-PCI\", " IDS "}",
                          "{\"name\": \"x\", \"device_type\": \"type-PCI\", " IDS "}", NULL};
-    const Options options = {.pci.alias = (char **)classes, .filter_scheduler.pci_in_placement = true};
+    const Options options = {.pci.alias = (char **)classes,
+                             .filter_scheduler.pci_in_placement = true};
 
     assert_true(pci_alias_check(&options, NULL));
-    assert_invalid(two, true,
-                   "The PCI alias(es) x have multiple specs but [filter_scheduler]pci_in_placement is True. The "
-                   "PCI in Placement feature only supports one spec per alias. You can assign the same "
-                   "resource_class to multiple [pci]device_spec matchers to allow using different devices for "
-                   "the same alias.");
+    assert_invalid(
+        two, true,
+        "The PCI alias(es) x have multiple specs but [filter_scheduler]pci_in_placement is True. "
+        "The "
+        "PCI in Placement feature only supports one spec per alias. You can assign the same "
+        "resource_class to multiple [pci]device_spec matchers to allow using different devices for "
+        "the same alias.");
 }
 
 static InstancePCIRequests *
 asked_by(const char *aliases, NovaError **err)
 {
-    const char *known[] = {"{\"name\": \"a\", \"device_type\": \"type-PCI\", " IDS ", \"live_migratable\": \"yes\"}",
-                           "{\"name\": \"a\", \"device_type\": \"type-PCI\", \"vendor_id\": \"8086\", "
-                           "\"product_id\": \"0443\"}",
-                           "{\"name\": \"b\", \"numa_policy\": \"socket\", " IDS "}", NULL};
+    const char *known[] = {
+        "{\"name\": \"a\", \"device_type\": \"type-PCI\", " IDS ", \"live_migratable\": \"yes\"}",
+        "{\"name\": \"a\", \"device_type\": \"type-PCI\", \"vendor_id\": \"8086\", "
+        "\"product_id\": \"0443\"}",
+        "{\"name\": \"b\", \"numa_policy\": \"socket\", " IDS "}", NULL};
     const Options options = {.pci.alias = (char **)known};
     g_autoptr(Flavor) flavor = object_new(&FLAVOR_TYPE);
 
@@ -90,9 +96,10 @@ static void
 a_flavor_asks_by_alias(void **state G_GNUC_UNUSED)
 {
     g_autoptr(InstancePCIRequests) asked = asked_by(" a:2,b:1", NULL);
-    json_auto_t *specs = json_pack("[{s:s, s:s, s:s, s:s}, {s:s, s:s, s:s}]", "vendor_id", "8086", "product_id",
-                                   "0442", "dev_type", "type-PCI", "live_migratable", "true", "vendor_id",
-                                   "8086", "product_id", "0443", "dev_type", "type-PCI");
+    json_auto_t *specs =
+        json_pack("[{s:s, s:s, s:s, s:s}, {s:s, s:s, s:s}]", "vendor_id", "8086", "product_id",
+                  "0442", "dev_type", "type-PCI", "live_migratable", "true", "vendor_id", "8086",
+                  "product_id", "0443", "dev_type", "type-PCI");
     const InstancePCIRequest *first, *second;
 
     assert_non_null(asked);
@@ -123,12 +130,14 @@ an_alias_that_nobody_has_defined_is_an_error(void **state G_GNUC_UNUSED)
 static InstancePCIRequests *
 one_request(const char *alias)
 {
-    json_auto_t *request = object_new_primitive(
-        "InstancePCIRequest", "1.4",
-        json_pack("{s:i, s:[{s:s}], s:s?, s:s, s:s, s:n}", "count", 2, "spec", "dev_type", "type-VF", "alias_name",
-                  alias, "request_id", REQUEST, "requester_id", PORT, "numa_policy"));
-    json_auto_t *list = object_new_primitive("InstancePCIRequests", "1.1",
-                                             json_pack("{s:s, s:[O]}", "instance_uuid", GUEST, "requests", request));
+    json_auto_t *request =
+        object_new_primitive("InstancePCIRequest", "1.4",
+                             json_pack("{s:i, s:[{s:s}], s:s?, s:s, s:s, s:n}", "count", 2, "spec",
+                                       "dev_type", "type-VF", "alias_name", alias, "request_id",
+                                       REQUEST, "requester_id", PORT, "numa_policy"));
+    json_auto_t *list = object_new_primitive(
+        "InstancePCIRequests", "1.1",
+        json_pack("{s:s, s:[O]}", "instance_uuid", GUEST, "requests", request));
 
     return instance_pci_requests_from_json(list, NULL);
 }
@@ -137,12 +146,13 @@ static void
 a_flavor_s_request_is_told_its_providers(void **state G_GNUC_UNUSED)
 {
     g_autoptr(InstancePCIRequests) requests = one_request("a");
-    json_auto_t *mapping = json_pack("{s:[s], s:[s], s:[s]}", REQUEST "-0", PROVIDER, REQUEST "-1", PORT, "other",
-                                     GUEST);
+    json_auto_t *mapping = json_pack("{s:[s], s:[s], s:[s]}", REQUEST "-0", PROVIDER, REQUEST "-1",
+                                     PORT, "other", GUEST);
     const InstancePCIRequest *request = requests->requests->pdata[0];
 
     assert_true(pci_providers_note(NULL, NULL, requests, mapping, GUEST, NULL));
-    assert_string_equal(json_get_string(json_array_get(request->spec, 0), "rp_uuids", ""), PROVIDER "," PORT);
+    assert_string_equal(json_get_string(json_array_get(request->spec, 0), "rp_uuids", ""),
+                        PROVIDER "," PORT);
     assert_true(object_has_changes(requests));
 }
 
@@ -156,7 +166,8 @@ a_port_has_one_provider_or_the_build_is_over(void **state G_GNUC_UNUSED)
     assert_false(pci_providers_note(NULL, NULL, requests, mapping, GUEST, &err));
     assert_string_equal(nova_error_class(err), "BuildAbortException");
     assert_string_equal(nova_error_message(err),
-                        "Build of instance " GUEST " aborted: Allocating resources from multiple resource "
+                        "Build of instance " GUEST
+                        " aborted: Allocating resources from multiple resource "
                         "providers ['" PROVIDER "', '" GUEST "'] for a single pci request " PORT
                         " is not supported.");
 }
@@ -184,10 +195,11 @@ device_json(const char *address, const char *type, const char *extra_key, const 
 {
     return object_new_primitive(
         "PciDevice", "1.7",
-        json_pack("{s:i, s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:n, s:n, s:{s:s}}", "id", 5, "compute_node_id", 7,
-                  "address", address, "vendor_id", "8086", "product_id", "1520", "dev_type", type, "status",
-                  "allocated", "instance_uuid", GUEST, "request_id", REQUEST, "numa_node", "parent_addr",
-                  "extra_info", extra_key, extra_value));
+        json_pack("{s:i, s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:n, s:n, s:{s:s}}", "id", 5,
+                  "compute_node_id", 7, "address", address, "vendor_id", "8086", "product_id",
+                  "1520", "dev_type", type, "status", "allocated", "instance_uuid", GUEST,
+                  "request_id", REQUEST, "numa_node", "parent_addr", "extra_info", extra_key,
+                  extra_value));
 }
 
 static Instance *
@@ -210,12 +222,13 @@ a_port_s_virtual_function_is_described(void **state G_GNUC_UNUSED)
         guest_with("type-VF", "capabilities",
                    "{\"network\": [\"rx\", \"tx\"], \"vpd\": {\"card_serial_number\": \"MT1\"}, "
                    "\"sriov\": {\"pf_mac_address\": \"02:00:00:00:06:00\", \"vf_num\": 3}}");
-    g_autoptr(GPtrArray) specs = specs_of("{\"vendor_id\": \"8086\", \"physical_network\": \"physnet1\"}");
+    g_autoptr(GPtrArray) specs =
+        specs_of("{\"vendor_id\": \"8086\", \"physical_network\": \"physnet1\"}");
     json_auto_t *profiles = pci_profiles_of_instance(instance, specs, NULL);
-    json_auto_t *expected =
-        json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:[s, s]}", "pci_vendor_info", "8086:1520", "pci_slot",
-                  "0000:06:10.7", "physical_network", "physnet1", "card_serial_number", "MT1", "pf_mac_address",
-                  "02:00:00:00:06:00", "vf_num", 3, "capabilities", "rx", "tx");
+    json_auto_t *expected = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:[s, s]}", "pci_vendor_info",
+                                      "8086:1520", "pci_slot", "0000:06:10.7", "physical_network",
+                                      "physnet1", "card_serial_number", "MT1", "pf_mac_address",
+                                      "02:00:00:00:06:00", "vf_num", 3, "capabilities", "rx", "tx");
 
     assert_true(json_equal(json_object_get(profiles, REQUEST), expected));
     assert_true(json_equal(json_object_get(profiles, PORT), expected));
@@ -227,8 +240,9 @@ a_port_s_physical_function_tells_its_address(void **state G_GNUC_UNUSED)
     g_autoptr(Instance) instance = guest_with("type-PF", "mac_address", "02:00:00:00:06:00");
     g_autoptr(GPtrArray) specs = specs_of("{\"vendor_id\": \"8086\"}");
     json_auto_t *profiles = pci_profiles_of_instance(instance, specs, NULL);
-    json_auto_t *expected = json_pack("{s:s, s:s, s:n, s:s}", "pci_vendor_info", "8086:1520", "pci_slot",
-                                      "0000:06:10.7", "physical_network", "device_mac_address", "02:00:00:00:06:00");
+    json_auto_t *expected =
+        json_pack("{s:s, s:s, s:n, s:s}", "pci_vendor_info", "8086:1520", "pci_slot",
+                  "0000:06:10.7", "physical_network", "device_mac_address", "02:00:00:00:06:00");
 
     assert_true(json_equal(json_object_get(profiles, PORT), expected));
 }
@@ -257,8 +271,10 @@ a_move_gives_each_port_the_device_of_its_request(void **state G_GNUC_UNUSED)
     migration_context_set(instance, 3, &(MoveResources){NULL, after, instance->pci_requests, NULL});
     there = pci_profiles_of_move(instance, MOVE_NEW, specs, NULL);
     back = pci_profiles_of_move(instance, MOVE_OLD, specs, NULL);
-    assert_string_equal(json_get_string(json_object_get(there, "0000:06:10.7"), "pci_slot", ""), "0000:07:10.1");
-    assert_string_equal(json_get_string(json_object_get(back, "0000:07:10.1"), "pci_slot", ""), "0000:06:10.7");
+    assert_string_equal(json_get_string(json_object_get(there, "0000:06:10.7"), "pci_slot", ""),
+                        "0000:07:10.1");
+    assert_string_equal(json_get_string(json_object_get(back, "0000:07:10.1"), "pci_slot", ""),
+                        "0000:06:10.7");
 }
 
 /* ---- devices in a guest ---- */
@@ -266,10 +282,12 @@ a_move_gives_each_port_the_device_of_its_request(void **state G_GNUC_UNUSED)
 static void
 only_the_flavor_s_devices_are_the_guest_s_to_give_away(void **state G_GNUC_UNUSED)
 {
-    static const char running[] =
-        "<domain><devices><hostdev mode='subsystem' type='pci' managed='yes'><driver name='vfio'/><source>"
-        "<address domain='0x0000' bus='0x06' slot='0x10' function='0x7'/></source><alias name='hostdev0'/>"
-        "<address type='pci' domain='0x0000' bus='0x00' slot='0x05' function='0x0'/></hostdev></devices></domain>";
+    static const char running[] = "<domain><devices><hostdev mode='subsystem' type='pci' "
+                                  "managed='yes'><driver name='vfio'/><source>"
+                                  "<address domain='0x0000' bus='0x06' slot='0x10' "
+                                  "function='0x7'/></source><alias name='hostdev0'/>"
+                                  "<address type='pci' domain='0x0000' bus='0x00' slot='0x05' "
+                                  "function='0x0'/></hostdev></devices></domain>";
     static const char other[] =
         "<domain><devices><hostdev mode='subsystem' type='pci' managed='yes'><source>"
         "<address domain='0x0000' bus='0x00' slot='0x05' function='0x0'/></source></hostdev>"
@@ -279,7 +297,8 @@ only_the_flavor_s_devices_are_the_guest_s_to_give_away(void **state G_GNUC_UNUSE
     g_autoptr(GPtrArray) none = domain_xml_flavor_devices(of_port, NULL);
     g_autoptr(GPtrArray) one = NULL;
 
-    OBJECT_SET_STRING((InstancePCIRequest *)of_flavor->pci_requests->requests->pdata[0], alias_name, "a");
+    OBJECT_SET_STRING((InstancePCIRequest *)of_flavor->pci_requests->requests->pdata[0], alias_name,
+                      "a");
     one = domain_xml_flavor_devices(of_flavor, NULL);
     assert_int_equal(none->len, 0);
     assert_int_equal(one->len, 1);

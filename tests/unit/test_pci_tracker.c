@@ -7,12 +7,12 @@
 #include "compute/pci_tracker.h"
 #include "tests/fakes/fake_rpc.h"
 
-#define GUEST "6b4b0b0a-0f5e-4b2a-9e0a-7f3f7f3f7f3f"
-#define OTHER "0c0ffee0-0f5e-4b2a-9e0a-7f3f7f3f7f3f"
+#define GUEST    "6b4b0b0a-0f5e-4b2a-9e0a-7f3f7f3f7f3f"
+#define OTHER    "0c0ffee0-0f5e-4b2a-9e0a-7f3f7f3f7f3f"
 #define PHYSICAL "0000:06:00.0"
-#define FIRST "0000:06:10.1"
-#define SECOND "0000:06:10.2"
-#define PLAIN "0000:00:07.0"
+#define FIRST    "0000:06:10.1"
+#define SECOND   "0000:06:10.2"
+#define PLAIN    "0000:00:07.0"
 
 /* ---- a host with a plain device, and a physical function of two virtual ones ---- */
 
@@ -23,7 +23,8 @@ no_physical_function(void *user G_GNUC_UNUSED, const char *address G_GNUC_UNUSED
 }
 
 static char *
-no_interface(void *user G_GNUC_UNUSED, const char *name G_GNUC_UNUSED, bool *ret_is_physical_function)
+no_interface(void *user G_GNUC_UNUSED, const char *name G_GNUC_UNUSED,
+             bool *ret_is_physical_function)
 {
     *ret_is_physical_function = false;
     return NULL;
@@ -35,9 +36,9 @@ static json_t *
 host_device(const char *address, const char *type, const char *parent)
 {
     bool is_part = strcmp(type, "type-VF") == 0;
-    json_t *device = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:i}", "address", address, "vendor_id",
-                               "8086", "product_id", is_part ? "1520" : "1521", "dev_type", type, "label",
-                               "l", "dev_id", "d", "numa_node", 0);
+    json_t *device = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:i}", "address", address,
+                               "vendor_id", "8086", "product_id", is_part ? "1520" : "1521",
+                               "dev_type", type, "label", "l", "dev_id", "d", "numa_node", 0);
 
     if (parent)
         json_object_set_new(device, "parent_addr", json_string(parent));
@@ -48,7 +49,8 @@ static json_t *
 all_devices(void)
 {
     return json_pack("[o, o, o, o]", host_device(FIRST, "type-VF", PHYSICAL),
-                     host_device(PHYSICAL, "type-PF", NULL), host_device(SECOND, "type-VF", PHYSICAL),
+                     host_device(PHYSICAL, "type-PF", NULL),
+                     host_device(SECOND, "type-VF", PHYSICAL),
                      host_device(PLAIN, "type-PCI", NULL));
 }
 
@@ -78,12 +80,14 @@ tracker_of(const char *spec)
 static GPtrArray *
 request(const char *type, int count)
 {
-    json_auto_t *one = object_new_primitive(
-        "InstancePCIRequest", "1.4",
-        json_pack("{s:i, s:[{s:s}], s:s, s:s, s:n}", "count", count, "spec", "dev_type", type,
-                  "alias_name", "a", "request_id", "5fd5ecbd-2cf8-4e31-9d32-29d2d8f3b2a4", "numa_policy"));
-    json_auto_t *list = object_new_primitive("InstancePCIRequests", "1.1",
-                                             json_pack("{s:s, s:[O]}", "instance_uuid", GUEST, "requests", one));
+    json_auto_t *one =
+        object_new_primitive("InstancePCIRequest", "1.4",
+                             json_pack("{s:i, s:[{s:s}], s:s, s:s, s:n}", "count", count, "spec",
+                                       "dev_type", type, "alias_name", "a", "request_id",
+                                       "5fd5ecbd-2cf8-4e31-9d32-29d2d8f3b2a4", "numa_policy"));
+    json_auto_t *list =
+        object_new_primitive("InstancePCIRequests", "1.1",
+                             json_pack("{s:s, s:[O]}", "instance_uuid", GUEST, "requests", one));
     GPtrArray *requests = pci_requests_from_json(list, NULL);
 
     assert_non_null(requests);
@@ -146,13 +150,14 @@ only_devices_that_a_spec_names_are_known(void **state G_GNUC_UNUSED)
 static void
 pools_are_what_nova_makes_of_the_devices(void **state G_GNUC_UNUSED)
 {
-    g_autoptr(PciTracker) tracker =
-        tracker_of("{\"product_id\": \"1520\", \"physical_network\": \"physnet1\", \"trusted\": \"true\"}");
+    g_autoptr(PciTracker) tracker = tracker_of(
+        "{\"product_id\": \"1520\", \"physical_network\": \"physnet1\", \"trusted\": \"true\"}");
     json_auto_t *dicts = pci_pools_to_dicts(tracker->pools);
-    json_auto_t *expected = json_pack(
-        "{s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:i, s:[s, s]}", "product_id", "1520", "vendor_id",
-        "8086", "numa_node", 0, "dev_type", "type-VF", "physical_network", "physnet1", "trusted", "true",
-        "address", PHYSICAL, "remote_managed", "false", "count", 2, "devices", FIRST, SECOND);
+    json_auto_t *expected =
+        json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:i, s:[s, s]}", "product_id", "1520",
+                  "vendor_id", "8086", "numa_node", 0, "dev_type", "type-VF", "physical_network",
+                  "physnet1", "trusted", "true", "address", PHYSICAL, "remote_managed", "false",
+                  "count", 2, "devices", FIRST, SECOND);
 
     assert_int_equal(json_array_size(dicts), 1);
     assert_true(json_equal(json_array_get(dicts, 0), expected));
@@ -269,7 +274,8 @@ a_claim_that_cannot_be_met_leaves_the_pools_as_they_were(void **state G_GNUC_UNU
     g_ptr_array_extend(both, more, NULL, NULL);
     g_ptr_array_set_free_func(more, NULL);
     assert_false(pci_tracker_claim(tracker, both, NULL, GUEST, NULL, NULL));
-    assert_int_equal(n_free(tracker), 3); /* Nova forgets the physical function, too, until the next start */
+    assert_int_equal(n_free(tracker),
+                     3); /* Nova forgets the physical function, too, until the next start */
     assert_status(tracker, FIRST, "available");
     assert_status(tracker, SECOND, "available");
 }
@@ -335,7 +341,8 @@ answer_rows(const RpcTarget *target G_GNUC_UNUSED, const char *method, json_t *a
 {
     assert_string_equal(method, "object_class_action_versions");
     assert_string_equal(json_get_string(args, "objname", ""), "PciDeviceList");
-    assert_string_equal(json_get_string(json_get_object(args, "object_versions"), "PciDevice", ""), "1.7");
+    assert_string_equal(json_get_string(json_get_object(args, "object_versions"), "PciDevice", ""),
+                        "1.7");
     assert_int_equal(json_integer_value(json_array_get(json_get_array(args, "args"), 0)), 7);
     return json_incref(user);
 }
