@@ -68,7 +68,7 @@ static const Method methods[] = {
      "instance", ""},
     {"get_instance_diagnostics", op_get_instance_diagnostics, LANE_DEFAULT, FAULT, NULL, NULL,
      "instance", ""},
-    {"attach_interface", op_attach_interface, LANE_DEFAULT, SERIAL | EVENT | FAULT | DURABLE | EXPECTED, NULL, NULL,
+    {"attach_interface", op_attach_interface, LANE_DEFAULT, SERIAL | EVENT | FAULT | DURABLE | UNDOES | EXPECTED, NULL, NULL,
      "instance network_id port_id requested_ip tag", ""},
     {"detach_interface", op_detach_interface, LANE_LONG, SERIAL | EVENT | FAULT | DURABLE, NULL, NULL,
      "instance port_id", ""},

@@ -30,6 +30,9 @@ typedef enum MethodFlags {
     DURABLE = 1 << 6,
     /* ... but not when the task of the request is no longer set: then it was over. */
     WHILE_TASK = 1 << 7,
+    /* Nobody waits for the answer of a call that was killed, but it has something to undo: the handler is
+     * called again, with op->is_resumed. */
+    UNDOES = 1 << 9,
     UNTOLD = 1 << 8,         /* no wrap_exception: nobody is notified of a failure */
 } MethodFlags;
 

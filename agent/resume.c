@@ -73,7 +73,8 @@ resume_judge(const ResumeCase *resume)
 
     if (while_task && resume->now && (is_task_over(resume) || is_not_ours(resume)))
         return RESUME_OVER;
-    if (resume->is_call || (while_task && resume->n_begun >= OPERATION_MAX_ATTEMPTS))
+    if ((resume->is_call && !(resume->method->flags & UNDOES)) ||
+        (while_task && resume->n_begun >= OPERATION_MAX_ATTEMPTS))
         return RESUME_GIVE_UP;
     return RESUME_AGAIN;
 }

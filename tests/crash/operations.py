@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the crash matrix does to a server, and where each operation may end when the agent dies within it."""
 import itertools
+import threading
 
-from lab import nova_rpc, wait
+from lab import nova_rpc, virsh, wait
 
 
 LARGE = "crash-large"
@@ -56,6 +57,22 @@ class Bench:
     def go(self, server, way):
         name, body = way
         self.action(server, name, body(self, self.get(server)) if callable(body) else body)
+
+    def attach(self, server):
+        """Returns at once: whoever asks the API waits for the agent's answer."""
+        body = {"interfaceAttachment": {"net_id": self.networks["tenant"]}}
+        threading.Thread(target=self.compute.post, args=(f"/servers/{server.id}/os-interface",),
+                         kwargs={"json": body}, daemon=True).start()
+
+    def detach(self, server, port):
+        answer = self.compute.delete(f"/servers/{server.id}/os-interface/{port}")
+        if answer.status_code >= 400:
+            raise RuntimeError(f"detaching {port}: {answer.status_code} {answer.text}")
+
+    def ports(self, server):
+        """{id: MAC address}, the oldest first, as Neutron has them."""
+        ports = sorted(self.cloud.network.ports(device_id=server.id), key=lambda port: port.created_at)
+        return {port.id: port.mac_address for port in ports}
 
     def describe(self, server):
         record = self.get(server)
@@ -213,6 +230,42 @@ class Move(Operation):
         bench.action(server, self.action, resize_body(bench, bench.get(server)) if self.action == "resize" else None)
 
 
+class Interface(Operation):
+    """A second port comes or goes: the server has one or two before, the guest what Neutron has after."""
+
+    def __init__(self, name, method, n_before, n_after):
+        super().__init__(name, method)
+        self.n_before, self.n_after = n_before, n_after
+
+    def prepare(self, bench):
+        server = bench.take("ACTIVE")
+        for port in list(bench.ports(server))[1:]:
+            bench.detach(server, port)
+        wait(60, "one port", lambda: len(bench.ports(server)) == 1)
+        if self.n_before == 2:
+            bench.attach(server)
+            wait(60, "two ports", lambda: self.macs(server) == set(bench.ports(server).values()) and
+                 len(bench.ports(server)) == 2)
+        return server
+
+    def act(self, bench, server):
+        if self.n_before < self.n_after:
+            bench.attach(server)
+        else:
+            bench.detach(server, list(bench.ports(server))[-1])
+
+    def macs(self, server):
+        lines = virsh("domiflist", server.id, "--inactive").splitlines()
+        return {words[4] for words in map(str.split, lines) if words}
+
+    def is_done(self, bench, server):
+        return len(bench.ports(server)) == len(self.macs(server)) == self.n_after
+
+    def leftovers(self, bench):
+        ports, macs = set(bench.ports(bench.kept).values()), self.macs(bench.kept)
+        return [] if ports == macs else [f"ports {sorted(ports)}, in the guest {sorted(macs)}"]
+
+
 class Rebuild(Operation):
     def act(self, bench, server):
         bench.action(server, "rebuild", {"imageRef": bench.images["hlt"]})
@@ -248,5 +301,7 @@ OPERATIONS = [
     Move("resize-revert-finish", "finish_revert_resize", "revertResize", status="VERIFY_RESIZE"),
     SoftDelete("soft-delete", "soft_delete_instance", done=("SOFT_DELETED",)),
     Restore("restore", "restore_instance", "restore", status="SOFT_DELETED"),
+    Interface("attach-interface", "attach_interface", 1, 2),
+    Interface("detach-interface", "detach_interface", 2, 1),
     Image("backup", "backup_instance", "createBackup", {"name": "crash", "backup_type": "daily", "rotation": 1}),
 ]

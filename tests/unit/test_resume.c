@@ -140,6 +140,17 @@ a_call_that_was_begun_is_not_begun_again(void **state)
     assert_int_equal(resume_judge(&resume), RESUME_GIVE_UP);
 }
 
+static void
+a_call_with_something_to_undo_is_taken_up(void **state)
+{
+    Method undoes = {.name = "attach_interface", .flags = DURABLE | UNDOES};
+    Instance instance = {.task_state = TASK_STATE_NONE, .host = (char *)"here"};
+    ResumeCase resume = {&undoes, true, 1, TASK_STATE_NONE, &instance, "here"};
+
+    (void)state;
+    assert_int_equal(resume_judge(&resume), RESUME_AGAIN);
+}
+
 int
 main(void)
 {
@@ -155,6 +166,7 @@ main(void)
         cmocka_unit_test(a_method_that_undoes_decides_for_itself),
         cmocka_unit_test(what_ends_the_process_again_and_again_is_given_up),
         cmocka_unit_test(a_call_that_was_begun_is_not_begun_again),
+        cmocka_unit_test(a_call_with_something_to_undo_is_taken_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
