@@ -155,19 +155,24 @@ is_complete(const Packing *packing, int64_t n_reserved)
 /* Every vCPU has a core that nobody else uses. Without vCPUs there is nothing to isolate. */
 static bool
 pack_isolated(const FitRequest *request, const NumaCell *host, const FreeCores *cores,
-              unsigned threads_per_core, int64_t n_pcpus, int64_t n_reserved, Packing *packing)
+              unsigned threads_per_core, int64_t n_pcpus, int64_t n_reserved, Packing *packing,
+              bool *ret_fits, NovaError **err)
 {
+    *ret_fits = false;
     if (cores->widest < threads_per_core) {
         fit_note(request, "has no core that is free as a whole, which 'isolate' needs");
-        return false;
+        return true;
     }
+    if (threads_per_core != 1 && !host_cell_need(host, CELL_CPUSET, err))
+        return false;
     /* With dedicated and shared CPUs set apart, siblings cannot be kept free. */
     if (threads_per_core != 1 && !cpu_set_equal(&host->pcpuset, &host->cpuset)) {
         fit_note(request, "has hardware threads, which 'isolate' rules out");
-        return false;
+        return true;
     }
     try_width(cores, 1, threads_per_core, n_pcpus, n_reserved, true, packing);
-    return n_pcpus > 0 && is_complete(packing, n_reserved);
+    *ret_fits = n_pcpus > 0 && is_complete(packing, n_reserved);
+    return true;
 }
 
 static bool
@@ -250,13 +255,15 @@ cell_pack(const FitRequest *request, const NumaCell *host, InstanceCell *cell, i
         !instance_cell_need(cell, INSTANCE_CELL_CPUSET, err))
         return false;
     find_free_cores(host, &cores);
-    if (cell->thread_policy == THREAD_ISOLATE)
-        *ret_fits = pack_isolated(request, host, &cores, threads_per_core, n_pcpus, n_reserved,
-                                  &packing);
-    else if (cell->thread_policy == THREAD_REQUIRE)
+    if (cell->thread_policy == THREAD_ISOLATE) {
+        if (!pack_isolated(request, host, &cores, threads_per_core, n_pcpus, n_reserved, &packing,
+                           ret_fits, err))
+            return false;
+    } else if (cell->thread_policy == THREAD_REQUIRE) {
         *ret_fits = pack_siblings(request, &cores, threads_per_core, n_pcpus, n_reserved, &packing);
-    else
+    } else {
         *ret_fits = pack_preferred(&cores, n_pcpus, n_reserved, &packing);
+    }
     if (*ret_fits)
         pin(host, cell, &packing);
     else
