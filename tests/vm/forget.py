@@ -1,10 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Forgets what an earlier boot of the VM has left in the lab: its identity was in memory, the next one is another host."""
+import os
+
 import openstack
+import pymysql
 
 cloud = openstack.connect()
-for server in cloud.compute.servers(all_projects=True, host="vm1"):
+for server in cloud.compute.servers(all_projects=True, compute_host="vm1"):
     cloud.compute.delete_server(server, force=True)
     cloud.compute.wait_for_delete(server, wait=60)
 for service in cloud.compute.services(binary="nova-compute", host="vm1"):
     cloud.compute.delete_service(service)
+# Of a host's services Nova takes the first row for the one that is up, a deleted one just as well.
+with pymysql.connect(host=os.environ["LAB_ADDR"], user="lab", password="lab", database="nova", autocommit=True) as database:
+    database.cursor().execute("DELETE FROM services WHERE host = 'vm1' AND deleted != 0")
+# Nova leaves a node's providers when there are others below it.
+providers = [p for p in cloud.placement.resource_providers() if p.name == "vm1" or p.name.startswith("vm1_")]
+for provider in sorted(providers, key=lambda provider: -len(provider.name)):
+    cloud.placement.delete_resource_provider(provider)

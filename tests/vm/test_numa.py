@@ -45,7 +45,7 @@ class Numa(vm.VmTest):
         for cell in cells:
             self.assertEqual(after[cell.id], ({1 + 2 * cell.id}, before[cell.id][1] + 32))
         self.delete(server)
-        vm.wait(90, "the node's record is as before", lambda: self.usage() == before)
+        vm.wait(600, "the node's record is as before", lambda: self.usage() == before)
 
     def test_more_pages_than_there_are_fit_nowhere(self):
         server = self.settled(self.request(self.flavor(PAGES, ram=1024, disk=1, vcpus=2)), "ERROR")
