@@ -128,6 +128,17 @@ class Bench:
         for server in servers:
             self.cloud.compute.wait_for_delete(server, wait=300, interval=0.5)
 
+    def await_report(self, before):
+        """Until the service is up by a report that is not in its record of before."""
+        stale = before and before.updated_at
+        while not ((now := self.service()) and now.state == "up" and now.updated_at != stale):
+            time.sleep(0.05)
+
+    def has_inventory(self):
+        providers = self.cloud.placement.get(f"/resource_providers?name={HOST}").json()["resource_providers"]
+        return providers and self.cloud.placement.get(
+            f"/resource_providers/{providers[0]['uuid']}/inventories").json()["inventories"]
+
     # ---- the figures ----
 
     def start(self, agent, **environment):
@@ -138,11 +149,7 @@ class Bench:
         client = rpc.get_client(oslo_messaging.Target(topic="compute", server=HOST, namespace="baseapi", version="1.0"))
         client.prepare(timeout=60).call(self.ctxt, "ping", arg="x")
         consuming = time.clock_gettime(time.CLOCK_BOOTTIME)
-        while True:
-            now = self.service()
-            if now and now.state == "up" and (not before or now.updated_at != before.updated_at):
-                break
-            time.sleep(0.05)
+        self.await_report(before)
         up = time.clock_gettime(time.CLOCK_BOOTTIME)
         process.wait()
         executed = int(stat_fields(Processes(agent).main)[19]) / TICKS
@@ -198,7 +205,11 @@ class Bench:
         """The medians of three starts; before, the agent is known to the cell and has the image in its cache."""
         for other in AGENTS:
             lab("agent", other, "stop", HOST)
+        before = self.service()
         lab("agent", agent, "start", HOST)
+        self.await_report(before)
+        while not self.has_inventory():
+            time.sleep(0.5)
         self.delete(self.create(1, True))
         times = []
         for _ in range(3):
