@@ -30,7 +30,7 @@ tests_functional_render_notification_SOURCES = tests/functional/render_notificat
 CLEANFILES += $(EXTRA_PROGRAMS)
 
 EXTRA_DIST += tests/unit/layers tests/unit/data tests/fuzz/corpus tests/unit/cmocka_all.h tests/build \
-	tests/lint tests/bench tests/demo tests/parity tests/equality tests/tempest tests/lab tests/functional/run tests/functional/lab.py \
+	tests/lint tests/coverage tests/bench tests/demo tests/parity tests/equality tests/tempest tests/lab tests/functional/run tests/functional/lab.py \
 	tests/functional/runner.py tests/functional/test_agent.py tests/functional/test_boot.py \
 	tests/functional/test_bus.py tests/functional/test_hostile.py tests/functional/test_notifications.py tests/functional/test_rpc.py \
 	tests/functional/test_scale.py tests/functional/test_snapshot.py \
