@@ -99,7 +99,9 @@ class Restart(LabTest):
             running = time.monotonic() - began
             rows = ctl("instances")
             print(f"{MANY} guests: consuming after {consuming:.2f} s, all managed after {running:.2f} s")
-            managed = [row for row in rows if row["libvirt"] in ("running", "shutdown") and row.get("vm_state")]
+            ours = {server.id for server in servers}
+            managed = [row for row in rows if row["uuid"] in ours and row["libvirt"] in ("running", "shutdown") and
+                       row.get("vm_state")]
             self.assertEqual(len(managed), MANY)
             self.assertEqual(ctl("verify", check=False)["drift"], [])
             self.assertLess(consuming, CONSUMING_S)
