@@ -184,7 +184,7 @@ class Bench:
         for _ in range(self.options.boots):
             times.write_text("")
             servers = self.create(1, True)
-            inside.append(sum(float(x) for x in times.read_text().split()) / 1000)
+            inside.append(sum(float(line.split()[1]) for line in times.read_text().splitlines()) / 1000)
             self.delete(servers)
         log = path.read_text(errors="replace")[offset:]
         took = [float(x) for x in re.findall(r"Took ([\d.]+) seconds to build instance", log)]

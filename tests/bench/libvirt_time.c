@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Preloaded into either agent: each call that starts a guest adds the milliseconds it spent inside of
- * libvirt as a line to the file $LIBVIRT_TIME_FILE. */
+/* Preloaded into either agent: each call that starts or pauses a guest adds a line to the file
+ * $LIBVIRT_TIME_FILE: its name, the milliseconds it spent inside of libvirt, and when it ended
+ * (CLOCK_MONOTONIC, in milliseconds). */
 
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -20,14 +21,15 @@ now_ms(void)
 }
 
 static void
-note(double began)
+note(const char *name, double began)
 {
+    double ended = now_ms();
     const char *path = getenv("LIBVIRT_TIME_FILE");
     int fd = path ? open(path, O_WRONLY | O_CREAT | O_APPEND, 0644) : -1;
 
     if (fd < 0)
         return;
-    dprintf(fd, "%.3f\n", now_ms() - began);
+    dprintf(fd, "%s %.3f %.3f\n", name, ended - began, ended);
     close(fd);
 }
 
@@ -40,7 +42,7 @@ note(double began)
                                                       \
         *(void **)&real = dlsym(RTLD_NEXT, #name);    \
         result = real arguments;                      \
-        note(began);                                  \
+        note(#name, began);                           \
         return result;                                \
     }
 
@@ -50,3 +52,4 @@ TIMED(virDomainPtr, virDomainDefineXMLFlags, (virConnectPtr conn, const char *xm
 TIMED(int, virDomainCreate, (virDomainPtr domain), (domain))
 TIMED(int, virDomainCreateWithFlags, (virDomainPtr domain, unsigned int flags), (domain, flags))
 TIMED(int, virDomainResume, (virDomainPtr domain), (domain))
+TIMED(int, virDomainSuspend, (virDomainPtr domain), (domain))
