@@ -8,10 +8,12 @@ import re
 import subprocess
 import sys
 import time
+import uuid
 
 import kombu
 import openstack
-from nova import config, context, exception, objects
+from nova import config, context, exception, objects, rpc
+from nova.compute import rpcapi
 
 HERE = pathlib.Path(__file__).resolve().parent
 LAB = HERE.parent / "lab"
@@ -20,6 +22,7 @@ AGENTS = ("nova-compute", "kilonovad")
 KEPT = pathlib.Path(os.environ.get("KILONOVA_PARITY_DIR") or pathlib.Path(os.environ["LAB_DIR"]) / "parity")
 TOPICS = ("notifications", "versioned_notifications")
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+SHARE = "00000000-0000-4000-8000-000000000001"
 PATIENCE = float(os.environ.get("KILONOVA_PARITY_PATIENCE", 180))
 
 # Members of payloads that show the program and not what it did.
@@ -67,8 +70,9 @@ class Cloud:
         self.cloud = openstack.connect()
         self.compute = self.cloud.compute
         self.ctxt = context.get_admin_context().elevated(read_deleted="yes")
-        cell = next(c for c in objects.CellMappingList.get_all(self.ctxt) if not c.is_cell0())
-        context.set_target_cell(self.ctxt, cell)
+        self.cell = next(c for c in objects.CellMappingList.get_all(self.ctxt) if not c.is_cell0())
+        context.set_target_cell(self.ctxt, self.cell)
+        self.agent = rpcapi.ComputeAPI()
         self.server = None
         self.prepare()
 
@@ -81,13 +85,16 @@ class Cloud:
                 self.cloud.image.delete_image(image)
         self.images = {name: self.cloud.image.create_image(f"parity-{name}", data=data, disk_format="raw",
                                                            container_format="bare", **properties)
-                       for name, properties in (("one", {}), ("two", {}), ("bad", {}),
-                                                ("machine", {"hw_machine_type": "none-such"}))}
+                       for name, properties in (("one", {}), ("two", {}), ("machine", {"hw_machine_type": "none-such"}),
+                                                ("stable", {"hw_rescue_device": "disk", "hw_rescue_bus": "virtio"}),
+                                                ("agent", {"hw_qemu_guest_agent": "yes", "os_require_quiesce": "yes"}))}
         self.images["bad"] = self.cloud.image.create_image("parity-liar", data=b"no image" * 4096, disk_format="qcow2",
                                                            container_format="bare")
-        self.flavors = {name: self.compute.find_flavor(f"parity-{name}") or
-                        self.compute.create_flavor(name=f"parity-{name}", ram=ram, disk=1, vcpus=1)
-                        for name, ram in (("small", 64), ("large", 96))}
+        for flavor in self.compute.flavors():
+            if flavor.name.startswith("parity"):
+                self.compute.delete_flavor(flavor)
+        self.flavors = {name: self.compute.create_flavor(name=f"parity-{name}", ram=ram, disk=disk, vcpus=1)
+                        for name, ram, disk in (("small", 64, 1), ("large", 96, 2))}
         network = self.cloud.network.find_network("provider")
         self.port = self.cloud.network.find_port("parity") or self.cloud.network.create_port(
             network_id=network.id, name="parity")
@@ -99,10 +106,34 @@ class Cloud:
             name="parity", flavor_id=self.flavors["small"].id, image_id=self.images[image].id,
             networks=[{"port": self.port.id}], metadata={"a": "b"})
 
-    # ---- the operations ----
+    def ask(self, method, task_state=None, action=None, **args):
+        """What Nova's own client answers, where no request to the lab's API leads to the method."""
+        ctxt = context.RequestContext(user_id=self.ctxt.user_id, project_id=self.cloud.current_project_id,
+                                      is_admin=True, roles=["admin"])
+        context.set_target_cell(ctxt, self.cell)
+        instance = objects.Instance.get_by_uuid(
+            ctxt, self.server.id, expected_attrs=["metadata", "system_metadata", "info_cache", "flavor"])
+        if action:
+            objects.InstanceAction.action_start(ctxt, instance.uuid, action, want_result=False)
+        if task_state:
+            instance.task_state = task_state
+            instance.save()
+        return getattr(self.agent, method)(ctxt, instance=instance, **args)
+
+    def console(self, protocol, kind):
+        self.compute.create_server_remote_console(self.server, protocol=protocol, type=kind)
+
+    def host(self, method, path="", **kwargs):
+        answer = self.compute.request(f"/os-hosts/{HOST}{path}", method, microversion="2.1", raise_exc=False, **kwargs)
+        return [answer.status_code, answer.json()]
+
+    # ---- the operations: what they return is compared, too ----
 
     def create(self):
         self.new_server("one")
+
+    def create_with_agent(self):
+        self.new_server("agent")
 
     def create_bad_image(self):
         self.new_server("bad")
@@ -115,16 +146,82 @@ class Cloud:
         self.compute.get_server_console_output(self.server, length=5)
 
     def vnc_console(self):
-        self.compute.create_server_remote_console(self.server, protocol="vnc", type="novnc")
+        self.console("vnc", "novnc")
 
     def serial_console(self):
-        self.compute.create_server_remote_console(self.server, protocol="serial", type="serial")
+        self.console("serial", "serial")
+
+    def spice_console(self):
+        self.console("spice", "spice-html5")
+
+    def mks_console(self):
+        self.console("mks", "webmks")
+
+    def validate_port(self):
+        return self.ask("validate_console_port", port="1", console_type="novnc")
 
     def set_password(self):
         self.compute.change_server_password(self.server, "secret")
 
+    def quiesce(self):
+        self.ask("quiesce_instance")
+
+    def unquiesce(self):
+        self.ask("unquiesce_instance", mapping=None)
+
     def diagnostics(self):
-        self.compute.get_server_diagnostics(self.server)
+        return sorted(self.compute.get(f"/servers/{self.server.id}/diagnostics", microversion="2.1").json())
+
+    def diagnostics_standard(self):
+        found = self.compute.get(f"/servers/{self.server.id}/diagnostics", microversion="2.48").json()
+        return {name: [sorted(item) for item in value] if isinstance(value, list) else
+                sorted(value) if isinstance(value, dict) else "" if name == "uptime" else value
+                for name, value in found.items()}
+
+    def network_info(self):
+        self.compute.post(f"/servers/{self.server.id}/action", json={"injectNetworkInfo": None})
+
+    def cache_images(self):
+        aggregate = self.compute.create_aggregate(name="parity")
+        self.compute.add_host_to_aggregate(aggregate, HOST)
+        try:
+            self.compute.aggregate_precache_images(aggregate, [self.images["one"].id])
+            time.sleep(5)
+        finally:
+            self.compute.remove_host_from_aggregate(aggregate, HOST)
+            self.compute.delete_aggregate(aggregate)
+
+    def share(self, method):
+        """Of a share of Manila's, which the lab does not have."""
+        ctxt = context.get_admin_context()
+        context.set_target_cell(ctxt, self.cell)
+        mapping = objects.ShareMapping(
+            ctxt, uuid=str(uuid.uuid4()), instance_uuid=self.server.id, share_id=SHARE, status="attaching", tag="parity",
+            export_location="192.0.2.1:/share", share_proto="NFS")
+        mapping.create()
+        try:
+            self.ask(method, action=method.replace("allow", "attach").replace("deny", "detach"), share_mapping=mapping)
+            time.sleep(5)
+        finally:
+            mapping.delete()
+
+    def allow_share(self):
+        self.share("allow_share")
+
+    def deny_share(self):
+        self.share("deny_share")
+
+    def host_disable(self):
+        return self.host("PUT", json={"status": "disable"})
+
+    def host_enable(self):
+        return self.host("PUT", json={"status": "enable"})
+
+    def host_maintenance(self):
+        return self.host("PUT", json={"maintenance_mode": "enable"})
+
+    def host_reboot(self):
+        return self.host("GET", "/reboot")
 
     def pause(self):
         self.compute.pause_server(self.server)
@@ -156,6 +253,12 @@ class Cloud:
     def rescue(self):
         self.compute.rescue_server(self.server, image_ref=self.images["two"].id)
 
+    def rescue_stable(self):
+        self.compute.rescue_server(self.server, image_ref=self.images["stable"].id)
+
+    def rescue_bad_image(self):
+        self.compute.rescue_server(self.server, image_ref=self.images["bad"].id)
+
     def unrescue(self):
         self.compute.unrescue_server(self.server)
 
@@ -171,11 +274,20 @@ class Cloud:
     def rebuild_other_image(self):
         self.compute.rebuild_server(self.server, self.images["two"].id)
 
+    def rebuild_preserving(self):
+        self.compute.rebuild_server(self.server, self.images["two"].id, preserve_ephemeral=True)
+
     def rebuild_bad_image(self):
         self.compute.rebuild_server(self.server, self.images["bad"].id)
 
     def resize(self):
         self.compute.resize_server(self.server, self.flavors["large"].id)
+
+    def resize_down(self):
+        self.compute.resize_server(self.server, self.flavors["small"].id)
+
+    def migrate(self):
+        self.compute.migrate_server(self.server)
 
     def revert_resize(self):
         self.compute.revert_server_resize(self.server)
@@ -186,11 +298,23 @@ class Cloud:
     def shelve(self):
         self.compute.shelve_server(self.server)
 
+    def shelve_offload(self):
+        self.compute.shelve_offload_server(self.server)
+
     def unshelve(self):
         self.compute.unshelve_server(self.server)
 
     def guest_stops(self):
         virsh("destroy", self.server.id)
+
+    def soft_delete(self):
+        self.ask("soft_delete_instance", "soft-deleting", "softDelete")
+
+    def restore(self):
+        self.compute.restore_server(self.server)
+
+    def force_delete(self):
+        self.compute.delete_server(self.server, force=True)
 
     def delete(self):
         self.compute.delete_server(self.server)
@@ -284,9 +408,11 @@ def run_one(cloud, bus, name, state):
     faults = len(cloud.fault()) if cloud.server and not name.startswith("create") else 0
     answer = None
     try:
-        getattr(cloud, name)()
+        answer = getattr(cloud, name)()
     except openstack.exceptions.SDKException as error:
         answer = f"{getattr(error, 'status_code', None)} {getattr(error, 'details', None) or error}"
+    except exception.NovaException as error: # raised in the agent
+        answer = f"{type(error).__name__.removesuffix('_Remote')} {str(error).splitlines()[0]}"
     except (subprocess.CalledProcessError, AttributeError, TypeError) as error:
         answer = repr(error)
     deadline = time.monotonic() + PATIENCE
@@ -312,7 +438,8 @@ def run_agent(agent, lines):
         lab("agent", other, "stop", HOST)
     seen = cloud.last_seen()
     lab("agent", agent, "start", HOST, "oslo_messaging_notifications.driver=messagingv2",
-        "notifications.notification_format=both", "DEFAULT.sync_power_state_interval=-1")
+        "notifications.notification_format=both", "DEFAULT.sync_power_state_interval=-1",
+        "DEFAULT.shelved_offload_time=-1")
     while cloud.last_seen() == seen:
         time.sleep(0.5)
     time.sleep(10)  # its first report to Placement
@@ -380,6 +507,7 @@ def main():
         lines = [line for line in lines if line[0] in wanted.split(",")]
     config.parse_args(["parity", "--config-file", f"{os.environ['LAB_DIR']}/etc/nova/nova.conf"])
     objects.register_all()
+    rpc.init(config.CONF)
     for agent in AGENTS:
         if agent in sys.argv[1:] or not (KEPT / f"{agent}.json").exists():
             run_agent(agent, lines)
