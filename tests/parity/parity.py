@@ -12,7 +12,7 @@ import uuid
 
 import kombu
 import openstack
-from nova import config, context, exception, objects, rpc
+from nova import config, context, exception, objects
 from nova.compute import rpcapi
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -507,7 +507,6 @@ def main():
         lines = [line for line in lines if line[0] in wanted.split(",")]
     config.parse_args(["parity", "--config-file", f"{os.environ['LAB_DIR']}/etc/nova/nova.conf"])
     objects.register_all()
-    rpc.init(config.CONF)
     for agent in AGENTS:
         if agent in sys.argv[1:] or not (KEPT / f"{agent}.json").exists():
             run_agent(agent, lines)
