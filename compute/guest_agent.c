@@ -63,14 +63,15 @@ quiesce_failed(Guest *guest, NovaError **err)
     g_autofree char *text =
         g_strdup_printf("Error from libvirt while quiescing %s: [Error Code %d] %s",
                         guest_name(guest), code, reason);
+    g_autofree char *silent = NULL;
+    NovaError *error = NULL;
 
     if (code != VIR_ERR_AGENT_UNRESPONSIVE)
         return nova_error_set(err, NOVA_ERROR_INTERNAL_ERROR, "%s", text);
-    nova_error_set(err, NOVA_ERROR_INSTANCE_QUIESCE_FAILED,
-                   "Failed to quiesce instance: %s, libvirt cannot connect to the "
-                   "qemu-guest-agent inside the instance.",
-                   text);
-    return false;
+    silent = g_strconcat(text, ", libvirt cannot connect to the qemu-guest-agent inside the instance.", NULL);
+    nova_error_set(&error, NOVA_ERROR_INSTANCE_QUIESCE_FAILED, "Failed to quiesce instance: %s", silent);
+    nova_error_set_kwarg(error, "reason", silent);
+    return nova_error_propagate(err, error);
 }
 
 bool

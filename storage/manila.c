@@ -59,12 +59,20 @@ manila_unlock_share(Manila *manila, const char *share_id)
 
 /* ---- requests ---- */
 
-/* What Nova says when the service cannot be talked to at all; refused credentials stay what they are. */
+/* What Nova says when the service cannot be talked to at all; credentials that are refused or not there
+ * stay what they are. */
 static bool
 connection_failed(NovaError *error, NovaError **err)
 {
     if (nova_error_is(error, NOVA_ERROR_UNAUTHORIZED))
         return nova_error_propagate(err, error);
+    if (nova_error_is(error, NOVA_ERROR_MISSING_AUTH_PLUGIN)) {
+        nova_error_set(err, NOVA_ERROR_MISSING_AUTH_PLUGIN,
+                       "An auth plugin is required to determine endpoint URL");
+        nova_error_prefix(err, "%s", nova_error_details(error));
+        nova_error_free(error);
+        return false;
+    }
     nova_error_set(err, NOVA_ERROR_MANILA_CONNECTION_FAILED, "Connection to manila service failed: %s",
                    nova_error_message(error));
     if (err)

@@ -144,7 +144,7 @@ legacy_exception(const NovaError *error)
     } else {
         g_autofree char *quoted = json_to_python_repr(message);
 
-        text = g_strdup_printf("%s(%s)", nova_error_class(error), quoted);
+        text = g_strdup_printf("%s(%s)", nova_error_class(error), *nova_error_message(error) ? quoted : "");
     }
     return json_string(text);
 }

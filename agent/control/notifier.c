@@ -148,13 +148,12 @@ read_instance(Notifier *notifier, const RequestContext *ctx, Instance *instance)
 
 /* NULL: not told. */
 static GPtrArray *
-read_bdms(Notifier *notifier, const RequestContext *ctx, const NoticeKind *kind,
-          const Instance *instance)
+read_bdms(Notifier *notifier, const RequestContext *ctx, bool has_bdms, const Instance *instance)
 {
     g_autoptr(NovaError) error = NULL;
     GPtrArray *bdms;
 
-    if (!kind->has_bdms && !notifier->options->notifications.bdms_in_notifications)
+    if (!has_bdms && !notifier->options->notifications.bdms_in_notifications)
         return NULL;
     bdms = conductor_bdms_by_instance(notifier->conductor, ctx, instance->uuid, &error);
     if (!bdms)
@@ -214,7 +213,7 @@ send_versioned(Notifier *notifier, const NoticeKind *kind, const InstanceNotice 
                                              notice->phase ? notice->phase : "");
     g_autofree char *name = instance_make_name(
         instance, notifier->options->default_group.instance_name_template);
-    g_autoptr(GPtrArray) bdms = read_bdms(notifier, facts->ctx, kind, instance);
+    g_autoptr(GPtrArray) bdms = read_bdms(notifier, facts->ctx, kind->has_bdms && !notice->hides_bdms, instance);
     json_auto_t *shares = read_shares(notifier, facts->ctx, instance);
     NoticeFacts all = *facts;
 
@@ -310,7 +309,7 @@ notifier_exists(Notifier *notifier, const RequestContext *ctx, Instance *instanc
         send_legacy(notifier, &plain, &(InstanceNotice){.action = "exists"}, &facts);
     if (!notifier->sends_versioned)
         return;
-    facts.bdms = bdms = read_bdms(notifier, ctx, &plain, instance);
+    facts.bdms = bdms = read_bdms(notifier, ctx, plain.has_bdms, instance);
     facts.shares = shares = read_shares(notifier, ctx, instance);
     publish(notifier, ctx, notifier->versioned_publisher, "instance.exists", false,
             payload_of_exists(&facts, period.begin_us, period.end_us));

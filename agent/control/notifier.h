@@ -30,6 +30,7 @@ typedef struct InstanceNotice {
     const NovaError *error;     /* of the phase "error" */
     const NetworkInfo *network; /* legacy: listed as fixed_ips; NULL: not listed */
     json_t *extra;              /* legacy: further members ({"image_name": ...}); NULL: none */
+    bool hides_bdms;            /* versioned: block devices are listed only as bdms_in_notifications says */
     json_t *fields;             /* versioned: members of the action's own payload ({"volume_id": ...},
                                    {"new_flavor": Flavor primitive}); NULL: none */
 } InstanceNotice;

@@ -116,6 +116,7 @@ announce_reboot(Operation *op, bool is_soft, NovaError **err)
                is_soft ? TASK_STATE_REBOOT_PENDING : TASK_STATE_REBOOT_PENDING_HARD);
     if (!conductor_save_instance(op->host->conductor, op->ctx, op->instance, asked, err))
         return false;
+    notifier_instance(op->host->notifier, op->ctx, op->instance, "reboot", "start", NULL);
     OBJECT_SET(op->instance, task_state,
                is_soft ? TASK_STATE_REBOOT_STARTED : TASK_STATE_REBOOT_STARTED_HARD);
     return conductor_save_instance(op->host->conductor, op->ctx, op->instance, pending, err);
@@ -173,7 +174,6 @@ op_reboot_instance(Operation *op, NovaError **err)
     if (!step_load_instance(op->host, op->ctx, instance, err) ||
         !(network = step_refresh_network(op->host, op->ctx, instance, err)))
         return false;
-    notifier_instance(op->host->notifier, op->ctx, instance, "reboot", "start", NULL);
     if (!announce_reboot(op, is_soft, err))
         return false;
     if (!reboot(op, is_soft, &error) && !reboot_failed(op, error, err))

@@ -256,10 +256,14 @@ op_prep_resize(Operation *op, NovaError **err)
 /* ---- resize_instance: on the source ---- */
 
 static bool
-refuse(Resize *resize, NovaErrorKind kind, const char *text, NovaError **err)
+refuse(Resize *resize, const char *reason, NovaError **err)
 {
+    NovaError *error = NULL;
+
     resize->is_harmless = true;
-    return nova_error_set(err, kind, "%s", text);
+    nova_error_set(&error, NOVA_ERROR_RESIZE_ERROR, "Resize error: %s", reason);
+    nova_error_set_kwarg(error, "reason", reason);
+    return nova_error_propagate(err, error);
 }
 
 static int64_t
@@ -285,10 +289,9 @@ check_disks(Resize *resize, NovaError **err)
 
     if (resize->flavor->root_gb < op->instance->flavor->root_gb ||
         resize->flavor->ephemeral_gb < ephemeral_gib(resize))
-        return refuse(resize, NOVA_ERROR_RESIZE_ERROR, "Resize error: Unable to resize disk down.", err);
+        return refuse(resize, "Unable to resize disk down.", err);
     if (g_strcmp0(resize->migration->dest_host, own) != 0)
-        return refuse(resize, NOVA_ERROR_RESIZE_ERROR,
-                      "Resize error: this release of the agent moves no disks to other hosts", err);
+        return refuse(resize, "this release of the agent moves no disks to other hosts", err);
     return true;
 }
 

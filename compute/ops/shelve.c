@@ -146,6 +146,15 @@ begin_again(Operation *op, NovaError **err)
     return conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT_ANY, err);
 }
 
+/* Nova has read the block devices only where it offloads the server, too. */
+static void
+notify_shelve(Operation *op, const char *phase, bool offloads)
+{
+    const InstanceNotice notice = {.action = "shelve", .phase = phase, .hides_bdms = !offloads};
+
+    notifier_send(op->host->notifier, op->ctx, op->instance, &notice);
+}
+
 bool
 op_shelve_instance(Operation *op, NovaError **err)
 {
@@ -160,9 +169,9 @@ op_shelve_instance(Operation *op, NovaError **err)
     if (op->is_resumed && !begin_again(op, err))
         return false;
     notifier_exists(op->host->notifier, op->ctx, op->instance, &exists);
-    notifier_instance(op->host->notifier, op->ctx, op->instance, "shelve", "start", NULL);
+    notify_shelve(op, "start", offloads);
     if (!make_image(op, err) || !announce_shelved(op, offloads, err))
         return false;
-    notifier_instance(op->host->notifier, op->ctx, op->instance, "shelve", "end", NULL);
+    notify_shelve(op, "end", offloads);
     return !offloads || offload(op, false, err);
 }
