@@ -496,6 +496,12 @@ def differences(expected, actual):
     return found
 
 
+def short(line):
+    """For a cell of the table: whole words."""
+    text = line if len(line) <= 160 else line[:160].rpartition(" ")[0] + " ..."
+    return text.replace("|", "\\|")
+
+
 def main():
     lines = []
     for line in (HERE / "operations.txt").read_text().splitlines():
@@ -524,7 +530,7 @@ def main():
         print(f"{verdict} {expected['name']}")
         for line in found:
             print("   ", line[:600])
-        shown = "<br>".join(line[:160].replace("|", "\\|") for line in found[:6])
+        shown = "<br>".join(short(line) for line in found[:6])
         report.append(f"| {expected['name']}{' (fails)' if expected['fails'] else ''} | {verdict} | {shown} |")
     report += ["", f"{equal} of {len(nova)} equal."]
     print(report[-1])
