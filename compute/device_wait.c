@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "compute/device_wait.h"
 
+#include <errno.h>
+#include <pthread.h>
 #include <string.h>
+#include <time.h>
 
 struct DeviceWaits {
-    GMutex mutex;
-    GCond told;
-    GPtrArray *waits; /* with mutex; of DeviceWait, which are their waiters' */
+    pthread_mutex_t mutex;
+    pthread_cond_t told; /* on the monotonic clock */
+    GPtrArray *waits;    /* with mutex; of DeviceWait, which are their waiters' */
 };
 
 struct DeviceWait {
@@ -20,9 +23,13 @@ DeviceWaits *
 device_waits_new(void)
 {
     DeviceWaits *waits = g_new0(DeviceWaits, 1);
+    pthread_condattr_t monotonic;
 
-    g_mutex_init(&waits->mutex);
-    g_cond_init(&waits->told);
+    pthread_mutex_init(&waits->mutex, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&waits->told, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     waits->waits = g_ptr_array_new();
     return waits;
 }
@@ -33,8 +40,8 @@ device_waits_free(DeviceWaits *waits)
     if (!waits)
         return;
     g_ptr_array_unref(waits->waits);
-    g_cond_clear(&waits->told);
-    g_mutex_clear(&waits->mutex);
+    pthread_cond_destroy(&waits->told);
+    pthread_mutex_destroy(&waits->mutex);
     g_free(waits);
 }
 
@@ -46,9 +53,9 @@ device_wait_begin(DeviceWaits *waits, const char *uuid, const char *alias)
     wait->waits = waits;
     wait->uuid = g_strdup(uuid);
     wait->alias = g_strdup(alias);
-    g_mutex_lock(&waits->mutex);
+    pthread_mutex_lock(&waits->mutex);
     g_ptr_array_add(waits->waits, wait);
-    g_mutex_unlock(&waits->mutex);
+    pthread_mutex_unlock(&waits->mutex);
     return wait;
 }
 
@@ -56,16 +63,17 @@ DeviceOutcome
 device_wait_end(DeviceWait *wait, int timeout_ms)
 {
     DeviceWaits *waits = wait->waits;
-    gint64 deadline = g_get_monotonic_time() + (gint64)timeout_ms * 1000;
+    gint64 deadline_us = g_get_monotonic_time() + (gint64)timeout_ms * 1000;
+    struct timespec deadline = {deadline_us / G_USEC_PER_SEC, deadline_us % G_USEC_PER_SEC * 1000};
     DeviceOutcome outcome;
+    int rc = 0;
 
-    g_mutex_lock(&waits->mutex);
-    while (wait->outcome == DEVICE_SAYS_NOTHING &&
-           g_cond_wait_until(&waits->told, &waits->mutex, deadline))
-        continue;
+    pthread_mutex_lock(&waits->mutex);
+    while (wait->outcome == DEVICE_SAYS_NOTHING && rc != ETIMEDOUT)
+        rc = pthread_cond_timedwait(&waits->told, &waits->mutex, &deadline);
     outcome = wait->outcome;
     g_ptr_array_remove_fast(waits->waits, wait);
-    g_mutex_unlock(&waits->mutex);
+    pthread_mutex_unlock(&waits->mutex);
     g_free(wait->uuid);
     g_free(wait->alias);
     g_free(wait);
@@ -75,7 +83,7 @@ device_wait_end(DeviceWait *wait, int timeout_ms)
 void
 device_waits_tell(DeviceWaits *waits, const char *uuid, const char *alias, DeviceOutcome outcome)
 {
-    g_mutex_lock(&waits->mutex);
+    pthread_mutex_lock(&waits->mutex);
     for (guint i = 0; i < waits->waits->len; i++) {
         DeviceWait *wait = waits->waits->pdata[i];
 
@@ -83,6 +91,6 @@ device_waits_tell(DeviceWaits *waits, const char *uuid, const char *alias, Devic
             wait->outcome == DEVICE_SAYS_NOTHING)
             wait->outcome = outcome;
     }
-    g_cond_broadcast(&waits->told);
-    g_mutex_unlock(&waits->mutex);
+    pthread_cond_broadcast(&waits->told);
+    pthread_mutex_unlock(&waits->mutex);
 }

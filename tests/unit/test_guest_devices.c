@@ -2,6 +2,7 @@
 /* Devices that come and go: where they are in the XML, what the metadata tells of them, who waits. */
 #include "tests/unit/cmocka_all.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #include "agent/base/json.h"
@@ -215,10 +216,11 @@ test_wait_ends_with_the_event(void **state G_GNUC_UNUSED)
 {
     DeviceWaits *waits = device_waits_new();
     DeviceWait *mine = device_wait_begin(waits, UUID, "net0");
-    GThread *thread = g_thread_new("tell", tell_later, waits);
+    pthread_t thread;
 
+    pthread_create(&thread, NULL, tell_later, waits);
     assert_int_equal(device_wait_end(mine, 60000), DEVICE_REMOVED);
-    g_thread_join(thread);
+    pthread_join(thread, NULL);
     device_waits_free(waits);
 }
 
