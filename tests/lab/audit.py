@@ -38,7 +38,10 @@ class Audit:
         self.ports = list(cloud.network.ports())
 
     def get_servers(self):
-        return self.cloud.compute.get("/servers/detail?all_tenants=1&limit=1000").json()["servers"]
+        """Also those that are soft-deleted, which Nova lists among the deleted ones."""
+        path = "/servers/detail?all_tenants=1&limit=1000"
+        return [server for query in ("", "&deleted=true&status=SOFT_DELETED")
+                for server in self.cloud.compute.get(path + query).json()["servers"]]
 
     def is_move_source(self, server):
         """A server that was resized away keeps what it had here until that is confirmed."""
