@@ -2,6 +2,13 @@
 #define LOG_NAME "kilonova.network.vif_plug"
 #include "network/vif_plug.h"
 
+#include <errno.h>
+#include <net/if.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include "agent/base/fail_point.h"
 #include "agent/base/log.h"
 #include "network/vif_plan.h"
@@ -89,6 +96,37 @@ vif_plug_all(Ovsdb *ovsdb, const Options *options, const GPtrArray *vifs, const 
             append_plug(changes, plan, ids[i]);
     }
     return apply(ovsdb, options, changes, err);
+}
+
+/* With a tap in the switch's user-space data path or its kernel module alike. */
+static void
+bring_up(int fd, const char *tap)
+{
+    struct ifreq request = {0};
+
+    g_strlcpy(request.ifr_name, tap, sizeof(request.ifr_name));
+    if (ioctl(fd, SIOCGIFFLAGS, &request) < 0 || request.ifr_flags & IFF_UP)
+        return; /* not there: the plug of somebody else, or the guest has ended */
+    request.ifr_flags = (short)(request.ifr_flags | IFF_UP);
+    if (ioctl(fd, SIOCSIFFLAGS, &request) < 0)
+        LOG_WARNING("Tap %s is down and cannot be set up: %s", tap, g_strerror(errno));
+    else
+        LOG_INFO("Tap %s was down and has been set up", tap);
+}
+
+void
+vif_bring_up_all(const Options *options, const GPtrArray *vifs, const char *instance_uuid)
+{
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    for (guint i = 0; fd >= 0 && i < vifs->len; i++) {
+        g_autoptr(VifPlan) plan = vif_plan_make(vifs->pdata[i], instance_uuid, options, NULL);
+
+        if (plan && plan->kind == VIF_PLAN_OVS)
+            bring_up(fd, plan->port);
+    }
+    if (fd >= 0)
+        close(fd);
 }
 
 bool

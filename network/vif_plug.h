@@ -15,6 +15,11 @@
 bool vif_plug_all(Ovsdb *ovsdb, const Options *options, const GPtrArray *vifs,
                   const char *instance_uuid, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
+/* Once libvirt has made the taps and the switch has opened them: those that are there are up. ovs-vswitchd
+ * reads and writes a tap's flags when it opens it, which may be just when libvirt sets it up: one of the
+ * two is lost then, and the guest hears nothing. */
+void vif_bring_up_all(const Options *options, const GPtrArray *vifs, const char *instance_uuid);
+
 /* The reverse; a VIF that cannot be planned any more is skipped (there is nothing of ours). */
 bool vif_unplug_all(Ovsdb *ovsdb, const Options *options, const GPtrArray *vifs,
                     const char *instance_uuid, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;

@@ -243,9 +243,10 @@ run_guest(Host *host, Guest *guest, const StartGuest *start, NovaError **err)
         return true;
     if (!guest_start(guest, start->waiter != NULL, err))
         return false;
-    if (!start->waiter)
-        return true;
-    return wait_for_plug(host, start->waiter, err) && guest_resume(guest, err);
+    if (start->waiter && !wait_for_plug(host, start->waiter, err))
+        return false;
+    vif_bring_up_all(host->options, start->plan->network->vifs, guest_uuid(guest));
+    return !start->waiter || guest_resume(guest, err);
 }
 
 bool
