@@ -60,6 +60,7 @@ class VmTest(unittest.TestCase):
         cls.context = nova_context()
         try:
             wait(1200, "kilonovad of vm1 up", cls.is_up)
+            wait(300, "vm1 in Placement", cls.is_in_placement)
         except AssertionError as error:
             log = SHARE / "kilonovad.log"
             raise AssertionError(f"{error}\n{log.read_text() if log.exists() else ''}") from None
@@ -68,6 +69,13 @@ class VmTest(unittest.TestCase):
     @classmethod
     def is_up(cls):
         return any(s.host == HOST and s.state == "up" for s in cls.compute.services(binary="nova-compute", host=HOST))
+
+    @classmethod
+    def is_in_placement(cls):
+        for provider in cls.cloud.placement.resource_providers(name=HOST):
+            url = f"/resource_providers/{provider.id}/inventories"
+            return "PCPU" in cls.cloud.placement.get(url).json()["inventories"]
+        return False
 
     def flavor(self, extra_specs, **sizes):
         made = self.compute.create_flavor(name=f"vm-{self.id()}-{time.monotonic()}", **sizes)
