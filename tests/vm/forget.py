@@ -1,14 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Forgets what an earlier boot of the VM has left in the lab: its identity was in memory, the next one is another host."""
+import contextlib
 import os
+import time
 
 import openstack
 import pymysql
 
 cloud = openstack.connect()
-for server in cloud.compute.servers(all_projects=True, compute_host="vm1"):
-    cloud.compute.delete_server(server, force=True)
-    cloud.compute.wait_for_delete(server, wait=60)
+deadline = time.monotonic() + 180
+while servers := list(cloud.compute.servers(all_projects=True, compute_host="vm1")):
+    if time.monotonic() > deadline:
+        raise SystemExit(f"servers of vm1 that do not go: {[server.id for server in servers]}")
+    for server in servers:  # again, because Nova asks the host itself for as long as it takes it to be up
+        with contextlib.suppress(openstack.exceptions.ConflictException):
+            cloud.compute.delete_server(server, force=True, ignore_missing=True)
+    time.sleep(5)
 for service in cloud.compute.services(binary="nova-compute", host="vm1"):
     cloud.compute.delete_service(service)
 # Of a host's services Nova takes the first row for the one that is up, a deleted one just as well.
