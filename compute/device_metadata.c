@@ -82,15 +82,6 @@ find_tagged_bdm(const DeviceMetadataInput *input, const char *target)
 
 /* ---- the devices of the XML ---- */
 
-/* An attribute of a child element; caller frees. */
-static char *
-child_attribute(const xmlNode *parent, const char *element, const char *attribute)
-{
-    xmlNode *child = xml_find(parent, element);
-
-    return child ? xml_get_attr(child, attribute) : NULL;
-}
-
 static const char *
 without_0x(const char *text)
 {
@@ -129,7 +120,7 @@ set_bus(json_t *data, const xmlNode *device)
                                                  json_pack("{s:s}", "address", address)));
         return;
     }
-    bus = xml_is(device, "disk") ? child_attribute(device, "target", "bus") : NULL;
+    bus = xml_is(device, "disk") ? xml_get_child_attr(device, "target", "bus") : NULL;
     for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++)
         if (g_strcmp0(bus, kinds[i][0]) == 0)
             json_object_set_new(data, "bus", object_new_primitive(kinds[i][1], "1.0", json_object()));
@@ -138,7 +129,7 @@ set_bus(json_t *data, const xmlNode *device)
 static json_t *
 interface_metadata(const DeviceMetadataInput *input, const xmlNode *device)
 {
-    g_autofree char *mac = child_attribute(device, "mac", "address");
+    g_autofree char *mac = xml_get_child_attr(device, "mac", "address");
     const VirtualInterface *row = mac ? find_row(input, mac) : NULL;
     const Vif *vif = mac ? find_vif(input, mac) : NULL;
     bool is_tagged = row && row->tag && *row->tag;
@@ -159,7 +150,7 @@ interface_metadata(const DeviceMetadataInput *input, const xmlNode *device)
 static json_t *
 disk_metadata(const DeviceMetadataInput *input, const xmlNode *device)
 {
-    g_autofree char *target = child_attribute(device, "target", "dev");
+    g_autofree char *target = xml_get_child_attr(device, "target", "dev");
     const BlockDeviceMapping *bdm = target ? find_tagged_bdm(input, target) : NULL;
     json_t *data;
 

@@ -43,18 +43,6 @@ next_disk(xmlNode *node)
     return next_named(node, "disk");
 }
 
-/* An attribute of a child element; caller frees. */
-static char *
-child_attribute(xmlNode *parent, const char *element, const char *attribute)
-{
-    xmlNode *child = xml_find(parent, element);
-    xmlChar *value = child ? xmlGetProp(child, BAD_CAST attribute) : NULL;
-    char *text = g_strdup((const char *)value);
-
-    xmlFree(value);
-    return text;
-}
-
 bool
 guest_xml_root_disk(const char *xml, RootDisk *ret_disk, NovaError **err)
 {
@@ -64,11 +52,11 @@ guest_xml_root_disk(const char *xml, RootDisk *ret_disk, NovaError **err)
     g_auto(RootDisk) found = {0};
 
     if (disk) {
-        found.path = child_attribute(disk, "source", "file");
+        found.path = xml_get_child_attr(disk, "source", "file");
         if (!found.path)
-            found.path = child_attribute(disk, "source", "dev");
-        found.format = child_attribute(disk, "driver", "type");
-        found.target = child_attribute(disk, "target", "dev");
+            found.path = xml_get_child_attr(disk, "source", "dev");
+        found.format = xml_get_child_attr(disk, "driver", "type");
+        found.target = xml_get_child_attr(disk, "target", "dev");
     }
     if (!found.path)
         return nova_error_set(err, NOVA_ERROR_RUNTIME_ERROR,
@@ -100,11 +88,11 @@ guest_xml_find_interface(const char *xml, const char *mac, char **ret_alias)
 
     *ret_alias = NULL;
     for (; node; node = next_named(node->next, "interface")) {
-        g_autofree char *address = child_attribute(node, "mac", "address");
+        g_autofree char *address = xml_get_child_attr(node, "mac", "address");
 
         if (!address || g_ascii_strcasecmp(address, mac) != 0)
             continue;
-        *ret_alias = child_attribute(node, "alias", "name");
+        *ret_alias = xml_get_child_attr(node, "alias", "name");
         return node_text(document, node);
     }
     return NULL;
@@ -161,8 +149,8 @@ guest_xml_is_mirror_ready(const char *xml, const char *target)
     xmlNode *disk = devices ? next_disk(devices->children) : NULL;
 
     for (; disk; disk = next_disk(disk->next)) {
-        g_autofree char *dev = child_attribute(disk, "target", "dev");
-        g_autofree char *ready = child_attribute(disk, "mirror", "ready");
+        g_autofree char *dev = xml_get_child_attr(disk, "target", "dev");
+        g_autofree char *ready = xml_get_child_attr(disk, "mirror", "ready");
 
         if (g_strcmp0(dev, target) == 0)
             return g_strcmp0(ready, "yes") == 0;

@@ -231,6 +231,14 @@ xml_get_attr(const xmlNode *node, const char *name)
 }
 
 char *
+xml_get_child_attr(const xmlNode *node, const char *child, const char *name)
+{
+    xmlNode *found = xml_find(node, child);
+
+    return found ? xml_get_attr(found, name) : NULL;
+}
+
+char *
 xml_get_text(const xmlNode *node)
 {
     xmlChar *text = node && node->children ? xmlNodeGetContent(node) : NULL;

@@ -54,6 +54,7 @@ xmlNode *xml_next(const xmlNode *node);
 bool xml_is(const xmlNode *node, const char *name);
 /* An attribute or the text of an element, NULL when absent; g_free(). */
 char *xml_get_attr(const xmlNode *node, const char *name);
+char *xml_get_child_attr(const xmlNode *node, const char *child, const char *name);
 char *xml_get_text(const xmlNode *node);
 bool xml_attr_is(const xmlNode *node, const char *name, const char *value);
 
