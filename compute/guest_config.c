@@ -12,6 +12,7 @@
 
 #include "agent/base/json.h"
 #include "agent/base/log.h"
+#include "compute/block_device_info.h"
 #include "compute/cpu_model.h"
 #include "compute/host_pci.h"
 #include "compute/pci_sysfs.h"
@@ -306,52 +307,6 @@ guest_name_of_instance(const Options *options, const Instance *instance)
 
 /* ---- a guest's plan ---- */
 
-static BlockDevice *
-block_device_of(const BlockDeviceMapping *bdm)
-{
-    BlockDevice *device = block_device_new();
-
-    device->device_name = g_strdup(bdm->device_name);
-    device->disk_bus = g_strdup(bdm->disk_bus);
-    device->device_type = g_strdup(bdm->device_type);
-    device->guest_format = g_strdup(bdm->guest_format);
-    device->has_boot_index = !bdm->boot_index.is_null && OBJECT_IS_SET(bdm, boot_index);
-    device->boot_index = bdm->boot_index.value;
-    return device;
-}
-
-static bool
-is_kind(const BlockDeviceMapping *bdm, const char *source, const char *destination)
-{
-    return g_strcmp0(bdm->source_type, source) == 0 &&
-           g_strcmp0(bdm->destination_type, destination) == 0;
-}
-
-/* driver.get_block_device_info(): volumes are refused by the caller in this release. */
-static BlockDevices *
-block_devices_of(const Instance *instance, const GPtrArray *bdms)
-{
-    BlockDevices *devices = block_devices_new();
-
-    devices->root_device_name = g_strdup(instance->root_device_name);
-    for (guint i = 0; i < bdms->len; i++) {
-        const BlockDeviceMapping *bdm = bdms->pdata[i];
-
-        if (bdm->no_device)
-            continue;
-        if (is_kind(bdm, "image", "local")) {
-            g_ptr_array_add(devices->image, block_device_of(bdm));
-        } else if (is_kind(bdm, "blank", "local") && g_strcmp0(bdm->guest_format, "swap") == 0) {
-            block_device_free(devices->swap);
-            devices->swap = block_device_of(bdm);
-            devices->swap->swap_size = bdm->volume_size.value;
-        } else if (is_kind(bdm, "blank", "local")) {
-            g_ptr_array_add(devices->ephemerals, block_device_of(bdm));
-        }
-    }
-    return devices;
-}
-
 static bool
 make_disk_map(GuestConfig *config, GuestPlan *plan, const Instance *instance, NovaError **err)
 {
@@ -372,7 +327,8 @@ make_disk_map(GuestConfig *config, GuestPlan *plan, const Instance *instance, No
 
 /* Fills in what follows from the record. */
 static bool
-complete_plan(GuestConfig *config, GuestPlan *plan, const Instance *instance, NovaError **err)
+complete_plan(GuestConfig *config, GuestPlan *plan, const Instance *instance, VolumeChoice choice,
+              NovaError **err)
 {
     plan->name = guest_name_of_instance(config->options, instance);
     plan->instance_image = image_meta_from_instance(instance, err);
@@ -383,20 +339,20 @@ complete_plan(GuestConfig *config, GuestPlan *plan, const Instance *instance, No
     if (!plan->image)
         return false;
     if (!plan->is_rescue || plan->rescue_image)
-        plan->devices = block_devices_of(instance, plan->bdms);
+        plan->devices = block_device_info_make(instance, plan->bdms, choice);
     return make_disk_map(config, plan, instance, err);
 }
 
 GuestPlan *
 guest_plan_new(GuestConfig *config, const Instance *instance, ImageMeta *image,
-               NetworkInfo *network, GPtrArray *bdms, NovaError **err)
+               NetworkInfo *network, GPtrArray *bdms, VolumeChoice choice, NovaError **err)
 {
     g_autoptr(GuestPlan) plan = g_new0(GuestPlan, 1);
 
     plan->image = image;
     plan->network = network;
     plan->bdms = bdms;
-    return complete_plan(config, plan, instance, err) ? g_steal_pointer(&plan) : NULL;
+    return complete_plan(config, plan, instance, choice, err) ? g_steal_pointer(&plan) : NULL;
 }
 
 GuestPlan *
@@ -410,7 +366,7 @@ guest_plan_new_rescue(GuestConfig *config, const Instance *instance, ImageMeta *
     plan->rescue_image = rescue_image;
     plan->network = network;
     plan->bdms = bdms;
-    return complete_plan(config, plan, instance, err) ? g_steal_pointer(&plan) : NULL;
+    return complete_plan(config, plan, instance, VOLUMES_CONNECTED, err) ? g_steal_pointer(&plan) : NULL;
 }
 
 void

@@ -11,6 +11,7 @@
 #include "agent/objects/image_meta.h"
 #include "agent/objects/instance.h"
 #include "agent/objects/network_info.h"
+#include "compute/block_device_info.h"
 #include "compute/hypervisor.h"
 #include "compute/serial_ports.h"
 #include "compute/xml/disk_map.h"
@@ -44,7 +45,7 @@ typedef struct GuestPlan {
 
 /* 'image' NULL: from the record. Takes ownership of image, network and bdms in any case. */
 GuestPlan *guest_plan_new(GuestConfig *config, const Instance *instance, ImageMeta *image,
-                          NetworkInfo *network, GPtrArray *bdms, NovaError **err)
+                          NetworkInfo *network, GPtrArray *bdms, VolumeChoice choice, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
 /* A guest that boots from disk.rescue. The old way ('rescue_image' NULL) it has its root disk besides
  * and nothing else, and 'image' is what rescues; a stable rescue has all its devices, 'image' is its

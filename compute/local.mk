@@ -88,6 +88,7 @@ libkilonova_a_SOURCES += \
 	compute/guest_block.c compute/guest_block.h \
 	compute/guest_agent.c compute/guest_agent.h \
 	compute/guest_hostdev.c compute/guest_hostdev.h \
+	compute/block_device_info.c compute/block_device_info.h \
 	compute/guest_config.c compute/guest_config.h \
 	compute/guest_xml.c compute/guest_xml.h \
 	compute/cpu_model.c compute/cpu_model.h \
@@ -126,7 +127,7 @@ unit_tests += tests/unit/test_node_id tests/unit/test_drift tests/unit/test_buil
 unit_tests += tests/unit/test_init_host tests/unit/test_instance_events tests/unit/test_move_claim
 unit_tests += tests/unit/test_numa_claim tests/unit/test_numa_cases
 tests_unit_test_numa_cases_SOURCES = tests/unit/test_numa_cases.c tests/unit/json_spoil.c tests/unit/json_spoil.h
-unit_tests += tests/unit/test_power_sync
+unit_tests += tests/unit/test_power_sync tests/unit/test_block_device_info
 unit_tests += tests/unit/test_pci_placement
 unit_tests += tests/unit/test_host_pci tests/unit/test_pci_requests tests/unit/test_pci_tracker
 EXTRA_DIST += tests/differential/host_pci_oracle.py

@@ -8,6 +8,7 @@
 #include "agent/base/json.h"
 #include "agent/base/log.h"
 #include "agent/objects/network_request.h"
+#include "compute/block_device_info.h"
 #include "compute/ops/build_resume.h"
 #include "compute/ops/group_policy.h"
 #include "compute/ops/spawn.h"
@@ -163,24 +164,11 @@ allocate_ports(Build *build, NovaError **err)
     return true;
 }
 
-/* The disk that stands for a mapping in the guest's XML; NULL: none does. */
-static const BlockDevice *
-find_device(const BlockDevices *devices, const BlockDeviceMapping *bdm, guint *n_images,
-            guint *n_ephemerals)
-{
-    if (bdm->no_device || g_strcmp0(bdm->destination_type, "local") != 0)
-        return NULL;
-    if (g_strcmp0(bdm->source_type, "image") == 0)
-        return *n_images < devices->image->len ? devices->image->pdata[(*n_images)++] : NULL;
-    if (g_strcmp0(bdm->guest_format, "swap") == 0)
-        return devices->swap;
-    return *n_ephemerals < devices->ephemerals->len ? devices->ephemerals->pdata[(*n_ephemerals)++]
-                                                    : NULL;
-}
-
+/* What the disk map decided of a disk, into its row. */
 static bool
-save_mapping(Operation *op, BlockDeviceMapping *bdm, const BlockDevice *device, NovaError **err)
+save_mapping(Operation *op, const BlockDevice *device, NovaError **err)
 {
+    BlockDeviceMapping *bdm = device->mapping;
     g_autofree char *name = prepend_dev(device->device_name);
 
     OBJECT_SET_STRING(bdm, device_name, name);
@@ -190,27 +178,31 @@ save_mapping(Operation *op, BlockDeviceMapping *bdm, const BlockDevice *device, 
            conductor_bdm_save(op->host->conductor, op->ctx, bdm, err);
 }
 
-/* What the disk map decided, into the mappings and the instance. */
+static bool
+save_mappings(Operation *op, const GPtrArray *devices, NovaError **err)
+{
+    for (guint i = 0; i < devices->len; i++)
+        if (!save_mapping(op, devices->pdata[i], err))
+            return false;
+    return true;
+}
+
+/* ... and the root's name into the instance. */
 static bool
 save_device_names(Build *build, NovaError **err)
 {
     Operation *op = build->op;
+    const BlockDevices *devices = build->plan->devices;
     const DiskEntry *root = disk_map_find(build->plan->disk_map, "root");
-    guint n_images = 0, n_ephemerals = 0;
 
     if (root && !op->instance->root_device_name) {
         g_autofree char *name = prepend_dev(root->dev);
 
         OBJECT_SET_STRING(op->instance, root_device_name, name);
     }
-    for (guint i = 0; i < build->plan->bdms->len; i++) {
-        BlockDeviceMapping *bdm = build->plan->bdms->pdata[i];
-        const BlockDevice *device = find_device(build->plan->devices, bdm, &n_images, &n_ephemerals);
-
-        if (device && !save_mapping(op, bdm, device, err))
-            return false;
-    }
-    return true;
+    return save_mappings(op, devices->image, err) && save_mappings(op, devices->ephemerals, err) &&
+           (!devices->swap || save_mapping(op, devices->swap, err)) &&
+           save_mappings(op, devices->volumes, err);
 }
 
 /* What the guest is made from. */
@@ -226,7 +218,7 @@ map_guest(Build *build, NovaError **err)
     }
     build->plan = guest_plan_new(op->host->guest_config, op->instance, image,
                                  g_steal_pointer(&build->network),
-                                 g_steal_pointer(&build->bdms), err);
+                                 g_steal_pointer(&build->bdms), VOLUMES_ALL, err);
     return build->plan != NULL;
 }
 
@@ -235,6 +227,7 @@ map_block_devices(Build *build, NovaError **err)
 {
     Operation *op = build->op;
 
+    block_device_info_forget_names(op->instance, build->bdms);
     if (!map_guest(build, err) || !save_device_names(build, err))
         return false;
     step_set_states(op->instance, VM_STATE_BUILDING, TASK_STATE_BLOCK_DEVICE_MAPPING);

@@ -127,7 +127,7 @@ step_plan_guest_of(Host *host, const RequestContext *ctx, Instance *instance, Im
     if (!bdms || !step_refuse_volumes(bdms, err))
         return NULL;
     return guest_plan_new(host->guest_config, instance, g_steal_pointer(&owned),
-                          g_steal_pointer(&network), g_steal_pointer(&bdms), err);
+                          g_steal_pointer(&network), g_steal_pointer(&bdms), VOLUMES_CONNECTED, err);
 }
 
 GuestPlan *

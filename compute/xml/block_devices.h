@@ -9,7 +9,10 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+struct BlockDeviceMapping;
+
 typedef struct BlockDevice {
+    struct BlockDeviceMapping *mapping; /* its row, borrowed; NULL: it comes from none */
     char *device_name;  /* "/dev/vda"; a volume's is its mount_device; NULL: to be chosen */
     char *disk_bus;     /* NULL: to be chosen, as device_type */
     char *device_type;
