@@ -372,6 +372,7 @@ fill_host(Agent *agent)
     host->neutron = neutron_new(host->keystone, host->conductor, options);
     host->glance = glance_new(options, host->keystone);
     host->manila = manila_new(options, host->keystone);
+    host->cinder = cinder_new(options, host->keystone);
     host->image_cache = image_cache_new(options, host->glance);
     host->ovsdb = new_ovsdb(options);
     host->hypervisor = new_hypervisor(agent);
@@ -569,6 +570,7 @@ host_clear(Host *host)
     ovsdb_free(host->ovsdb);
     image_cache_free(host->image_cache);
     manila_free(host->manila);
+    cinder_free(host->cinder);
     glance_free(host->glance);
     neutron_free(host->neutron);
     placement_free(host->placement);

@@ -18,6 +18,7 @@
 #include "conf/options.h"
 #include "network/neutron.h"
 #include "network/ovsdb.h"
+#include "storage/cinder.h"
 #include "storage/glance.h"
 #include "storage/image_cache.h"
 #include "storage/manila.h"
@@ -41,6 +42,7 @@ typedef struct Host {
     Neutron *neutron;
     Glance *glance;
     Manila *manila;
+    Cinder *cinder;
     Keystone *keystone;
     ImageCache *image_cache;
     Ovsdb *ovsdb;

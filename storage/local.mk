@@ -2,6 +2,7 @@
 libkilonova_a_SOURCES += \
 	storage/blank_disk.c storage/blank_disk.h \
 	storage/cache_reaper.c storage/cache_reaper.h \
+	storage/cinder.c storage/cinder.h \
 	storage/config_drive.c storage/config_drive.h \
 	storage/disk_info.c storage/disk_info.h \
 	storage/disk_move.c storage/disk_move.h \
@@ -23,9 +24,10 @@ libkilonova_a_SOURCES += \
 	storage/storage_users.c storage/storage_users.h \
 	storage/vendor_data.c storage/vendor_data.h
 
-unit_tests += tests/unit/test_cache_reaper tests/unit/test_config_drive tests/unit/test_disk_move tests/unit/test_disk_plan \
+unit_tests += tests/unit/test_cache_reaper tests/unit/test_cinder tests/unit/test_config_drive tests/unit/test_disk_move tests/unit/test_disk_plan \
 	tests/unit/test_disks tests/unit/test_format_inspector tests/unit/test_glance \
 	tests/unit/test_image_cache tests/unit/test_iso_image tests/unit/test_metadata tests/unit/test_qemu_img
+tests_unit_test_cinder_SOURCES = tests/unit/test_cinder.c $(fake_http)
 tests_unit_test_config_drive_SOURCES = tests/unit/test_config_drive.c $(fake_http)
 tests_unit_test_glance_SOURCES = tests/unit/test_glance.c $(fake_http)
 EXTRA_DIST += tests/unit/storage_fixture.h

@@ -291,7 +291,8 @@ rest_send(RestClient *client, const RestRequest *request, NovaError **err)
         response = NULL;
         if (!need_tokens(client, request, as_admin, &tokens, err))
             return NULL;
-        endpoint = find_endpoint(client, as_admin ? NULL : ctx, err);
+        endpoint = request->endpoint ? g_strdup(request->endpoint)
+                                     : find_endpoint(client, as_admin ? NULL : ctx, err);
         if (!endpoint)
             return NULL;
         url = g_strconcat(endpoint, request->path, NULL);

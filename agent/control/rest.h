@@ -42,6 +42,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(RestClient, rest_client_free)
 typedef struct RestRequest {
     const RequestContext *ctx;  /* whose request id, and token unless as_admin; may be NULL */
     bool as_admin;              /* with our own credentials; also when ctx is an admin's without token */
+    const char *endpoint;       /* for this request alone; NULL: as settings and catalogs say */
     const char *method;
     const char *path;           /* "/ports/42?fields=id", already encoded */
     const char *microversion;   /* "placement 1.26"; NULL: none */
