@@ -578,11 +578,13 @@ gpt_violation(const uint8_t *sector)
 static bool
 iso_matches(const Region *descriptor)
 {
-    const uint8_t *id = descriptor->data->data + 1;
+    const uint8_t *id;
 
-    return region_is_complete(descriptor) &&
-           (memcmp(id, "CD001", 5) == 0 || memcmp(id, "NSR02", 5) == 0 ||
-            memcmp(id, "NSR03", 5) == 0);
+    if (!region_is_complete(descriptor))
+        return false;
+    id = descriptor->data->data + 1;
+    return memcmp(id, "CD001", 5) == 0 || memcmp(id, "NSR02", 5) == 0 ||
+           memcmp(id, "NSR03", 5) == 0;
 }
 
 static bool

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Prints one line for each path read from stdin: what the format inspector decides. For
- * format_inspector.py, which compares the lines with oslo.utils. */
+ * format_inspector.py, which compares the lines with nova.virt.images. */
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -33,10 +34,12 @@ main(void)
             continue;
         }
         word = decision(&verdict);
-        if (strcmp(word, "safe") == 0 || strcmp(word, "unsafe") == 0)
-            printf("%s %s\n", word, image_format_name(verdict.format));
-        else
-            printf("%s\n", word);
+        printf("%s", word);
+        if (!strstr(word, "error"))
+            printf(" %s", image_format_name(verdict.format));
+        if (!strstr(word, "error") && verdict.format == IMAGE_FORMAT_QCOW2)
+            printf(" %" PRIu64, verdict.virtual_size);
+        printf("\n");
     }
     return 0;
 }
