@@ -24,6 +24,7 @@
 #include "compute/resource_tracker.h"
 #include "compute/verify.h"
 #include "compute/tasks/tasks.h"
+#include "storage/disks.h"
 
 /* How long the last messages may take to leave when the process ends. */
 #define LINGER_MS 300
@@ -68,6 +69,12 @@ struct Agent {
 };
 
 /* ---- bringing the service up ---- */
+
+static bool
+check_disks(Agent *agent, RequestContext *ctx G_GNUC_UNUSED, NovaError **err)
+{
+    return disks_check_options(agent->options, err);
+}
 
 /* nova.conductor.api.API.wait_until_ready() */
 static bool
@@ -157,7 +164,7 @@ static const struct {
     const char *what;
     bool (*run)(Agent *agent, RequestContext *ctx, NovaError **err);
 } start_steps[] = {
-    {"nova-conductor", start_conductor},   {"libvirt", start_libvirt},
+    {"the options of disks", check_disks}, {"nova-conductor", start_conductor},   {"libvirt", start_libvirt},
     {"the host's identity", start_identity}, {"the host's instances", start_instances},
     {"the service record", start_service}, {"the node's resources", start_resources},
 };

@@ -8,7 +8,6 @@
 #include <libxml/tree.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <sys/sysinfo.h>
 #include <time.h>
 #include <utmpx.h>
@@ -19,6 +18,7 @@
 #include "compute/fit/reserved_pages.h"
 #include "compute/traits.h"
 #include "compute/xml/xml_builder.h"
+#include "storage/disks.h"
 
 /* What stands in the capabilities but not in NodeFacts, while it is made. */
 typedef struct Making {
@@ -752,18 +752,14 @@ bool
 node_facts_fetch_disk(const Options *options, DiskSpace *ret_space, NovaError **err)
 {
     const uint64_t gib = 1024 * 1024 * 1024;
-    struct statvfs fs;
-    uint64_t total, used;
+    StoreSpace space;
 
-    if (statvfs(options->default_group.instances_path, &fs) < 0)
-        return nova_error_set(err, NOVA_ERROR_OS_ERROR, "[Errno %d] %s: '%s'", errno,
-                              g_strerror(errno), options->default_group.instances_path);
-    total = (uint64_t)fs.f_frsize * fs.f_blocks;
-    used = (uint64_t)fs.f_frsize * (fs.f_blocks - fs.f_bfree);
+    if (!disks_fetch_space(options, &space, err))
+        return false;
     *ret_space = (DiskSpace){
-        .total_gib = (int64_t)(total / gib),
-        .used_gib = (int64_t)(used / gib),
-        .free_bytes = (int64_t)((uint64_t)fs.f_frsize * fs.f_bavail),
+        .total_gib = (int64_t)(space.total / gib),
+        .used_gib = (int64_t)(space.used / gib),
+        .free_bytes = (int64_t)space.free,
     };
     return true;
 }

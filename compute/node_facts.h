@@ -44,7 +44,7 @@ typedef struct DiskSpace {
     int64_t free_bytes;
 } DiskSpace;
 
-/* Of the file system that holds instances_path. */
+/* Of the store that [libvirt]images_type puts disks in. */
 bool node_facts_fetch_disk(const Options *options, DiskSpace *ret_space, NovaError **err);
 
 /* MemTotal minus what is free for programs, of /proc/meminfo. */

@@ -47,8 +47,12 @@ remove_switch_ports(Host *host, const char *uuid)
 void
 recovery_remove_local(Host *host, const char *uuid)
 {
+    g_autoptr(NovaError) error = NULL;
+
     remove_guest(host, uuid);
     remove_switch_ports(host, uuid);
+    if (!disks_remove_volumes(host->options, uuid, &error))
+        LOG_ERROR("Removing the disks of %s: %s", uuid, nova_error_details(error));
     disks_delete(host->options, uuid);
 }
 

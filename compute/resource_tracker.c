@@ -11,6 +11,7 @@
 #include "compute/fit/usage.h"
 #include "compute/numa_claim.h"
 #include "compute/traits.h"
+#include "storage/disks.h"
 
 #define GIB (INT64_C(1) << 30)
 
@@ -371,6 +372,8 @@ over_committed_bytes(ResourceTracker *tracker)
     void *uuid, *value;
     int64_t bytes = 0;
 
+    if (!disks_are_files(tracker->options))
+        return 0;
     g_hash_table_iter_init(&iter, tracker->usages);
     while (g_hash_table_iter_next(&iter, &uuid, &value)) {
         static const char *const names[] = {"disk", "disk.local", "disk.eph0", "disk.swap"};

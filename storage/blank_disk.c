@@ -142,21 +142,17 @@ default_argv(const char *format, const char *path, const char *label)
 }
 
 static bool
-run_or_remove(const char *const *argv, const char *path, NovaError **err)
+run(const char *const *argv, NovaError **err)
 {
     static const CommandLimits limits = {.timeout_s = MKFS_TIMEOUT_S};
     g_auto(CommandResult) result = {0};
 
-    if (command_run(argv, &limits, &result, err))
-        return true;
-    unlink(path);
-    return false;
+    return command_run(argv, &limits, &result, err);
 }
 
 bool
-blank_disk_make_ephemeral(const struct Options *options, const char *path, int64_t size_gib,
-                          const char *os_type, const char *guest_format, const char *label,
-                          NovaError **err)
+blank_disk_format(const struct Options *options, const char *path, const char *os_type,
+                  const char *guest_format, const char *label, NovaError **err)
 {
     const char *command = mkfs_command(options, os_type);
     const char *format = guest_format && guest_format[0] ? guest_format
@@ -165,8 +161,20 @@ blank_disk_make_ephemeral(const struct Options *options, const char *path, int64
                                         : default_argv(format, path, label);
 
     g_ptr_array_add(argv, NULL);
-    return make_sparse_file(path, size_gib * GIB, err) &&
-           run_or_remove((const char *const *)argv->pdata, path, err);
+    return run((const char *const *)argv->pdata, err);
+}
+
+bool
+blank_disk_make_ephemeral(const struct Options *options, const char *path, int64_t size_gib,
+                          const char *os_type, const char *guest_format, const char *label,
+                          NovaError **err)
+{
+    if (!make_sparse_file(path, size_gib * GIB, err))
+        return false;
+    if (blank_disk_format(options, path, os_type, guest_format, label, err))
+        return true;
+    unlink(path);
+    return false;
 }
 
 bool
@@ -174,5 +182,10 @@ blank_disk_make_swap(const char *path, int64_t size_mib, NovaError **err)
 {
     const char *argv[] = {"mkswap", path, NULL};
 
-    return make_sparse_file(path, size_mib * MIB, err) && run_or_remove(argv, path, err);
+    if (!make_sparse_file(path, size_mib * MIB, err))
+        return false;
+    if (run(argv, err))
+        return true;
+    unlink(path);
+    return false;
 }

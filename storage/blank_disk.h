@@ -19,6 +19,10 @@ struct Options;
 bool blank_disk_make_ephemeral(const struct Options *options, const char *path, int64_t size_gib,
                                const char *os_type, const char *guest_format, const char *label,
                                NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+/* The file system alone, on a device that is there. */
+bool blank_disk_format(const struct Options *options, const char *path, const char *os_type,
+                       const char *guest_format, const char *label, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
 bool blank_disk_make_swap(const char *path, int64_t size_mib, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
 

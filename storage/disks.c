@@ -3,18 +3,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "agent/base/command.h"
 #include "agent/base/fail_point.h"
 #include "agent/base/log.h"
 #include "conf/options.h"
 #include "storage/blank_disk.h"
+#include "storage/disk_backend.h"
 #include "storage/disk_info.h"
-#include "storage/file_copy.h"
 #include "storage/image_errors.h"
 #include "storage/instance_folder.h"
 #include "storage/qemu_img.h"
@@ -26,31 +25,25 @@
 
 /* One call of disks_create(). */
 typedef struct Creation {
-    const Options *options;
-    ImageCache *cache;
-    const RequestContext *ctx;
-    const DiskPlan *plan;
-    char *folder;
+    DiskMaking making;
     bool made_folder;
-    GPtrArray *made; /* paths, to be removed if a later step fails */
+    GPtrArray *made; /* of PlannedDisk, to be removed if a later step fails */
 } Creation;
 
 bool
 disks_check_options(const struct Options *options, NovaError **err)
 {
-    static const char *const known[] = {"default", "qcow2", "raw", "flat", NULL};
-    const char *type = options->libvirt.images_type;
+    const DiskBackend *backend = disk_backend_of(options);
 
-    if (!g_strv_contains(known, type))
-        return nova_error_set(err, NOVA_ERROR_NOT_IMPLEMENTED_ERROR,
-                              "[libvirt]images_type = %s is not supported yet; use default, qcow2, "
-                              "raw or flat",
-                              type);
-    if (options->ephemeral_storage_encryption.enabled)
-        return nova_error_set(err, NOVA_ERROR_INTERNAL_ERROR,
+    if (!backend)
+        return nova_error_set(err, NOVA_ERROR_INVALID_CONFIGURATION,
+                              "[libvirt]images_type = %s is not supported yet",
+                              options->libvirt.images_type);
+    if (options->ephemeral_storage_encryption.enabled && backend != &disk_lvm)
+        return nova_error_set(err, NOVA_ERROR_INVALID_CONFIGURATION,
                               "Incompatible settings: ephemeral storage encryption is supported "
                               "only for LVM images.");
-    return true;
+    return !backend->check || backend->check(options, err);
 }
 
 char *
@@ -74,20 +67,35 @@ check_uuid(const char *uuid, NovaError **err)
                           uuid ? uuid : "(null)");
 }
 
-static bool
-images_are_flat(const Options *options)
+bool
+disks_fetch_space(const struct Options *options, StoreSpace *ret_space, NovaError **err)
 {
-    const char *type = options->libvirt.images_type;
+    const DiskBackend *backend = disk_backend_of(options);
+    const char *path = options->default_group.instances_path;
+    struct statvfs fs;
 
-    if (g_str_equal(type, "default"))
-        return !options->default_group.use_cow_images;
-    return g_str_equal(type, "raw") || g_str_equal(type, "flat");
+    if (backend && backend->fetch_space)
+        return backend->fetch_space(options, ret_space, err);
+    if (statvfs(path, &fs) < 0)
+        return image_errors_os(err, errno, path);
+    *ret_space = (StoreSpace){
+        .total = (uint64_t)fs.f_frsize * fs.f_blocks,
+        .used = (uint64_t)fs.f_frsize * (fs.f_blocks - fs.f_bfree),
+        .free = (uint64_t)fs.f_frsize * fs.f_bavail,
+    };
+    return true;
+}
+
+bool
+disks_are_files(const struct Options *options)
+{
+    return disk_backend_of(options)->has_files;
 }
 
 bool
 disks_are_overlays(const struct Options *options)
 {
-    return !images_are_flat(options);
+    return disk_backend_of(options) == &disk_files_qcow2;
 }
 
 static bool
@@ -96,263 +104,95 @@ exists(const char *path)
     return access(path, F_OK) == 0;
 }
 
-static void
-note_made(Creation *creation, const char *path)
+/* ---- making ---- */
+
+/* Kernel and ramdisk are files with any images_type. */
+static const DiskBackend *
+backend_for(const Options *options, const PlannedDisk *disk)
 {
-    g_ptr_array_add(creation->made, g_strdup(path));
-}
-
-/* -- sizes */
-
-/* A file system that lies bare in a raw disk grows with it; failure is not the server's. */
-static void
-grow_bare_file_system(const char *path)
-{
-    const char *check[] = {"e2fsck", "-fp", path, NULL};
-    const char *grow[] = {"resize2fs", path, NULL};
-    g_auto(CommandResult) checked = {0};
-    g_auto(CommandResult) grown = {0};
-    g_autoptr(NovaError) failure = NULL;
-    unsigned char magic[2] = {0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-    if (fd < 0)
-        return;
-    if (pread(fd, magic, sizeof magic, 1024 + 56) != sizeof magic)
-        magic[0] = 0;
-    close(fd);
-    if (magic[0] != 0x53 || magic[1] != 0xef) /* of ext2 to ext4 */
-        return;
-    if (!command_run_unchecked(check, NULL, &checked, &failure) || checked.exit_status < 0 ||
-        checked.exit_status > 2 || !command_run(grow, NULL, &grown, &failure))
-        LOG_DEBUG("Resizing the file system of %s failed: %s", path,
-                  failure ? nova_error_message(failure) : checked.errors);
+    return disk->is_flat ? &disk_files_flat : disk_backend_of(options);
 }
 
 static bool
-resize(const char *path, const char *format, uint64_t size, NovaError **err)
+make_disk(Creation *creation, const DiskBackend *backend, const PlannedDisk *disk, NovaError **err)
 {
-    if (!qemu_img_resize(path, format, size, err))
-        return false;
-    if (g_str_equal(format, "raw"))
-        grow_bare_file_system(path);
-    return true;
-}
-
-/* Of a disk that was there before, so that its format is what disk.info says. */
-static bool
-grow_existing(const Creation *creation, const char *path, const char *format, uint64_t size,
-              NovaError **err)
-{
-    g_auto(QemuImgInfo) info = {0};
-
-    if (size == 0)
-        return true;
-    if (!qemu_img_info(creation->options, path, format, &info, err))
-        return false;
-    return info.virtual_size >= size || resize(path, format, size, err);
-}
-
-static bool
-preallocates(const Options *options)
-{
-    return g_strcmp0(options->default_group.preallocate_images, "space") == 0;
-}
-
-/* preallocate_images = space. Where the file system cannot, Nova warns and goes on. */
-static void
-preallocate(const char *path, uint64_t size)
-{
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-
-    if (fd < 0 || fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size) < 0)
-        LOG_WARNING("Unable to preallocate image at path: %s: %s", path, g_strerror(errno));
-    if (fd >= 0)
-        close(fd);
-}
-
-static bool
-fits(const BaseImage *base, uint64_t size, NovaError **err)
-{
-    if (size == 0 || base->virtual_size <= size)
-        return true;
-    LOG_ERROR("%s virtual size %" PRIu64 " larger than flavor root disk size %" PRIu64, base->path,
-              base->virtual_size, size);
-    return image_errors_flavor_too_small(err, size, base->virtual_size);
-}
-
-/* -- one disk */
-
-static bool
-get_base(const Creation *creation, const PlannedDisk *disk, BaseImage *ret_base, NovaError **err)
-{
-    switch (disk->kind) {
-    case DISK_KERNEL:
-    case DISK_RAMDISK:
-        return image_cache_get_raw_image(creation->cache, creation->ctx, disk->image_id, ret_base,
-                                         err);
-    case DISK_ROOT:
-        return image_cache_get_image(creation->cache, creation->ctx, disk->image_id, ret_base, err);
-    case DISK_SWAP:
-        return image_cache_get_swap(creation->cache, disk->base_size, ret_base, err);
-    default:
-        return image_cache_get_ephemeral(creation->cache, disk->base_size, creation->plan->os_type,
-                                         disk->guest_format, disk->label, ret_base, err);
-    }
-}
-
-static bool
-make_overlay(Creation *creation, const PlannedDisk *disk, const char *path, NovaError **err)
-{
-    g_auto(BaseImage) base = {0};
-
-    if (!get_base(creation, disk, &base, err) || !fits(&base, disk->size, err))
-        return false;
-    note_made(creation, path);
-    return qemu_img_create_overlay(path, base.path, base.format, disk->size, base.cluster_size,
-                                   err) &&
-           disk_info_add(creation->folder, path, "qcow2", err);
-}
-
-static bool
-make_copy(Creation *creation, const PlannedDisk *disk, const char *path, NovaError **err)
-{
-    g_auto(BaseImage) base = {0};
-
-    if (!get_base(creation, disk, &base, err) || !fits(&base, disk->size, err))
-        return false;
-    note_made(creation, path);
-    if (!file_copy(base.path, path, err))
-        return false;
-    if (disk->size > base.virtual_size && !resize(path, base.format, disk->size, err))
-        return false;
-    return disk_info_add(creation->folder, path, base.format, err);
-}
-
-/* Without overlays an empty disk is made in its place, not copied from the cache. */
-static bool
-make_blank(Creation *creation, const PlannedDisk *disk, const char *path, NovaError **err)
-{
-    bool was_made;
-
-    if (disk->kind == DISK_SWAP)
-        was_made = blank_disk_make_swap(path, disk->base_size, err);
-    else
-        was_made = blank_disk_make_ephemeral(creation->options, path, disk->base_size,
-                                             creation->plan->os_type, disk->guest_format,
-                                             disk->label, err);
-    if (!was_made)
-        return false;
-    note_made(creation, path);
-    return disk_info_add(creation->folder, path, "raw", err);
-}
-
-static bool
-make_disk(Creation *creation, const PlannedDisk *disk, const char *path, NovaError **err)
-{
-    bool is_blank = !disk->image_id;
-
-    LOG_DEBUG("Creating disk %s", path);
+    LOG_DEBUG("Creating disk %s", disk->name);
     FAIL_POINT("disks.create:before", disk->name);
-    if (!disk->is_flat && !images_are_flat(creation->options))
-        return make_overlay(creation, disk, path, err);
-    return is_blank ? make_blank(creation, disk, path, err)
-                    : make_copy(creation, disk, path, err);
-}
-
-static char *
-base_name(const Creation *creation, const PlannedDisk *disk)
-{
-    if (disk->image_id)
-        return image_cache_image_name(disk->image_id);
-    if (disk->kind == DISK_SWAP)
-        return image_cache_swap_name(disk->base_size);
-    return image_cache_ephemeral_name(creation->options, disk->base_size, creation->plan->os_type);
-}
-
-/* An overlay whose base was lost does not start; as in Nova it is given one again. */
-static bool
-restore_base(const Creation *creation, const PlannedDisk *disk, const char *format, NovaError **err)
-{
-    g_autofree char *name = base_name(creation, disk);
-    g_auto(BaseImage) base = {0};
-
-    if (!g_str_equal(format, "qcow2") || image_cache_has(creation->cache, name))
-        return true;
-    return get_base(creation, disk, &base, err);
+    g_ptr_array_add(creation->made, (void *)disk);
+    return backend->make(&creation->making, disk, err);
 }
 
 static bool
-keep_disk(const Creation *creation, const PlannedDisk *disk, const char *uuid, const char *path,
-          NovaError **err)
+create_disk(Creation *creation, const PlannedDisk *disk, NovaError **err)
 {
-    g_autofree char *format = NULL;
-
-    return disks_get_format(creation->options, uuid, disk->name, disk->is_flat, &format, err) &&
-           restore_base(creation, disk, format, err) &&
-           grow_existing(creation, path, format, disk->size, err);
-}
-
-static bool
-create_disk(Creation *creation, const PlannedDisk *disk, const char *uuid, NovaError **err)
-{
-    g_autofree char *path = g_build_filename(creation->folder, disk->name, NULL);
-    bool is_there = exists(path);
+    const DiskMaking *making = &creation->making;
+    const DiskBackend *backend = backend_for(making->options, disk);
+    bool is_there;
 
     if (disk->guest_format && !blank_disk_knows_format(disk->guest_format))
         return nova_error_set(err, NOVA_ERROR_INVALID_BDM_FORMAT,
                               "Block Device Mapping is Invalid: %s format is not supported",
                               disk->guest_format);
-    if (is_there ? !keep_disk(creation, disk, uuid, path, err)
-                 : !make_disk(creation, disk, path, err))
+    if (!backend->find(making->options, making->uuid, disk->name, &is_there, err) ||
+        !(is_there ? backend->keep(making, disk, err) : make_disk(creation, backend, disk, err)))
         return nova_error_prefix(err, "%s", disk->name);
-    if (!is_there && disk->size > 0 && preallocates(creation->options))
-        preallocate(path, disk->size);
     FAIL_POINT("disks.create:after", disk->name);
     return true;
 }
 
-/* -- all of them */
-
 static bool
 make_folder(Creation *creation, NovaError **err)
 {
-    if (exists(creation->folder))
+    const char *folder = creation->making.folder;
+
+    if (exists(folder))
         return true;
-    if (g_mkdir_with_parents(creation->folder, 0777) < 0)
-        return image_errors_os(err, errno, creation->folder);
+    if (g_mkdir_with_parents(folder, 0777) < 0)
+        return image_errors_os(err, errno, folder);
     creation->made_folder = true;
     FAIL_POINT("disks.folder:after", NULL);
     return true;
 }
 
 static void
-undo(const Creation *creation, const char *uuid)
+undo_disk(const DiskMaking *making, const PlannedDisk *disk)
 {
-    if (creation->made_folder) {
-        g_autoptr(NovaError) failure = NULL;
+    const DiskBackend *backend = backend_for(making->options, disk);
+    g_autofree char *path = g_build_filename(making->folder, disk->name, NULL);
+    g_autoptr(NovaError) failure = NULL;
 
-        if (!instance_folder_remove_tree(creation->options->default_group.instances_path, uuid,
-                                         &failure))
-            LOG_WARNING("Cannot remove %s: %s", creation->folder, nova_error_message(failure));
-        return;
-    }
-    for (guint i = 0; i < creation->made->len; i++) {
-        const char *path = creation->made->pdata[i];
-
+    if (backend->has_files) {
         unlink(path);
-        disk_info_remove(creation->folder, path, NULL);
+        disk_info_remove(making->folder, path, NULL);
+    } else if (!backend->remove(making->options, making->uuid, disk->name, &failure)) {
+        LOG_WARNING("Cannot remove disk %s: %s", disk->name, nova_error_message(failure));
     }
 }
 
-static bool
-create_all(Creation *creation, const char *uuid, NovaError **err)
+static void
+undo(const Creation *creation)
 {
+    const DiskMaking *making = &creation->making;
+    g_autoptr(NovaError) failure = NULL;
+
+    for (guint i = 0; i < creation->made->len; i++)
+        undo_disk(making, creation->made->pdata[i]);
+    if (creation->made_folder &&
+        !instance_folder_remove_tree(making->options->default_group.instances_path, making->uuid,
+                                     &failure))
+        LOG_WARNING("Cannot remove %s: %s", making->folder, nova_error_message(failure));
+}
+
+static bool
+create_all(Creation *creation, NovaError **err)
+{
+    const GPtrArray *disks = creation->making.plan->disks;
+
     if (!make_folder(creation, err))
         return false;
     LOG_INFO("Creating image(s)");
-    for (guint i = 0; i < creation->plan->disks->len; i++) {
-        if (!create_disk(creation, creation->plan->disks->pdata[i], uuid, err))
+    for (guint i = 0; i < disks->len; i++) {
+        if (!create_disk(creation, disks->pdata[i], err))
             return false;
     }
     return true;
@@ -362,10 +202,9 @@ bool
 disks_create(const struct Options *options, ImageCache *cache, const RequestContext *ctx,
              const char *uuid, const DiskPlan *plan, DisksMade *ret_made, NovaError **err)
 {
-    g_autoptr(GPtrArray) made = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) made = g_ptr_array_new();
     g_autofree char *folder = disks_instance_path(options, uuid);
-    Creation creation = {.options = options, .cache = cache, .ctx = ctx, .plan = plan,
-                         .folder = folder, .made = made};
+    Creation creation = {{options, cache, ctx, plan, uuid, folder}, .made = made};
 
     if (!check_uuid(uuid, err))
         return false;
@@ -373,8 +212,8 @@ disks_create(const struct Options *options, ImageCache *cache, const RequestCont
     if (plan->needs_certificates)
         return nova_error_set(err, NOVA_ERROR_NOT_IMPLEMENTED_ERROR,
                               "Trusted image certificates are not supported");
-    if (!create_all(&creation, uuid, err)) {
-        undo(&creation, uuid);
+    if (!create_all(&creation, err)) {
+        undo(&creation);
         return false;
     }
     if (ret_made)
@@ -382,7 +221,7 @@ disks_create(const struct Options *options, ImageCache *cache, const RequestCont
     return true;
 }
 
-/* -- another base */
+/* ---- another base ---- */
 
 bool
 disks_rebase(const struct Options *options, ImageCache *cache, const RequestContext *ctx,
@@ -394,7 +233,7 @@ disks_rebase(const struct Options *options, ImageCache *cache, const RequestCont
 
     if (!check_uuid(uuid, err))
         return false;
-    if (images_are_flat(options))
+    if (!disks_are_overlays(options))
         return true;
     if (image_id && !image_cache_get_image(cache, ctx, image_id, &base, &failure)) {
         if (!nova_error_is(failure, NOVA_ERROR_IMAGE_NOT_FOUND))
@@ -409,7 +248,7 @@ disks_rebase(const struct Options *options, ImageCache *cache, const RequestCont
     return true;
 }
 
-/* -- formats, console log */
+/* ---- formats, console log ---- */
 
 static bool
 is_always_flat(const char *name)
@@ -423,12 +262,13 @@ static bool
 probe_format(const Options *options, const char *path, bool is_flat, char **ret_format,
              NovaError **err)
 {
+    const DiskBackend *backend = is_flat ? &disk_files_flat : disk_backend_of(options);
     g_auto(QemuImgInfo) info = {0};
     g_autoptr(NovaError) failure = NULL;
 
-    if (!is_flat && !images_are_flat(options)) {
+    if (backend == &disk_files_qcow2) {
         *ret_format = g_strdup("qcow2");
-    } else if (is_flat || !exists(path)) {
+    } else if (is_flat || !backend->has_files || !exists(path)) {
         *ret_format = g_strdup("raw");
     } else if (qemu_img_info(options, path, NULL, &info, &failure)) {
         *ret_format = g_steal_pointer(&info.format);
@@ -477,7 +317,16 @@ disks_ensure_console_log(const struct Options *options, const char *uuid, NovaEr
     return true;
 }
 
-/* -- removing */
+/* ---- removing ---- */
+
+bool
+disks_remove_volumes(const struct Options *options, const char *uuid, NovaError **err)
+{
+    const DiskBackend *backend = disk_backend_of(options);
+
+    FAIL_POINT("disks.volumes:before", NULL);
+    return check_uuid(uuid, err) && (!backend->remove || backend->remove(options, uuid, "", err));
+}
 
 /* A file server or a dying qemu may hold a file for a moment. */
 static bool
@@ -550,12 +399,16 @@ disks_remove_rescue(const struct Options *options, const char *uuid)
 {
     g_autofree char *folder = disks_instance_path(options, uuid);
     g_autoptr(GDir) dir = instance_folder_is_uuid(uuid) ? g_dir_open(folder, 0, NULL) : NULL;
+    const DiskBackend *backend = disk_backend_of(options);
+    g_autoptr(NovaError) failure = NULL;
     const char *name;
 
     FAIL_POINT("disks.remove_rescue:before", NULL);
     while (dir && (name = g_dir_read_name(dir)))
         if (g_str_has_suffix(name, ".rescue") || g_str_equal(name, "unrescue.xml"))
             remove_rescue_file(folder, name);
+    if (dir && backend->remove && !backend->remove(options, uuid, ".rescue", &failure))
+        LOG_WARNING("Cannot remove the rescue disk: %s", nova_error_message(failure));
     FAIL_POINT("disks.remove_rescue:after", NULL);
 }
 

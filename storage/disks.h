@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The folder of a server, <instances_path>/<uuid>: its disks are made here and removed here
- * (nova.virt.libvirt.imagebackend Qcow2 and Flat; driver.delete_instance_files).
+/* The folder of a server, <instances_path>/<uuid>, and its disks, there or where images_type says:
+ * made here and removed here (LibvirtDriver._create_image, delete_instance_files).
  *
  * A folder belongs to the operation that holds the instance; calls for different servers run in
  * parallel. A name that is no UUID never becomes a path. Errors: what image_cache.h says,
@@ -19,9 +19,20 @@
 
 struct Options;
 
-/* At start: an images_type that is not there (lvm, rbd, ploop) is NotImplementedError. */
+/* At start: InvalidConfiguration for an images_type that is not there (rbd, ploop), that needs more
+ * options than are given or cannot be with others. */
 bool disks_check_options(const struct Options *options, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
+/* Bytes of the store that images_type says disks are in; 'free' is what servers may take. */
+typedef struct StoreSpace {
+    uint64_t total, used, free;
+} StoreSpace;
+
+bool disks_fetch_space(const struct Options *options, StoreSpace *ret_space, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+
+/* Disks are files in the folder; else snapshots of them are cold ones, and moves leave them be. */
+bool disks_are_files(const struct Options *options);
 /* Disks are qcow2 over a base (images_type), not raw copies. */
 bool disks_are_overlays(const struct Options *options);
 
@@ -56,6 +67,12 @@ bool disks_get_format(const struct Options *options, const char *uuid, const cha
 
 /* console.log exists before libvirt would make it as root; not ours any more (EACCES) is fine. */
 bool disks_ensure_console_log(const struct Options *options, const char *uuid, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+
+/* The disks that lie outside the folder (images_type = lvm), before disks_delete(); of a server whose
+ * disks are on no other host any more. Errors: those of the back end, with which Nova's deletion
+ * fails, too. */
+bool disks_remove_volumes(const struct Options *options, const char *uuid, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
 
 /* Renames <uuid> to <uuid>_del and removes it, also <uuid>_resize and an older <uuid>_del. No

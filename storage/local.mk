@@ -4,6 +4,7 @@ libkilonova_a_SOURCES += \
 	storage/cache_reaper.c storage/cache_reaper.h \
 	storage/cinder.c storage/cinder.h \
 	storage/config_drive.c storage/config_drive.h \
+	storage/disk_backend.c storage/disk_backend.h storage/disk_files.c storage/disk_lvm.c \
 	storage/disk_info.c storage/disk_info.h \
 	storage/disk_move.c storage/disk_move.h \
 	storage/disk_plan.c storage/disk_plan.h \
@@ -17,6 +18,7 @@ libkilonova_a_SOURCES += \
 	storage/instance_folder.c storage/instance_folder.h \
 	storage/instance_metadata.c storage/instance_metadata.h \
 	storage/iso_image.c storage/iso_image.h \
+	storage/lvm.c storage/lvm.h \
 	storage/manila.c storage/manila.h \
 	storage/metadata.c storage/metadata.h \
 	storage/network_metadata.c storage/network_metadata.h \
@@ -24,7 +26,7 @@ libkilonova_a_SOURCES += \
 	storage/storage_users.c storage/storage_users.h \
 	storage/vendor_data.c storage/vendor_data.h
 
-unit_tests += tests/unit/test_cache_reaper tests/unit/test_cinder tests/unit/test_config_drive tests/unit/test_disk_move tests/unit/test_disk_plan \
+unit_tests += tests/unit/test_cache_reaper tests/unit/test_cinder tests/unit/test_config_drive tests/unit/test_disk_lvm tests/unit/test_disk_move tests/unit/test_disk_plan \
 	tests/unit/test_disks tests/unit/test_format_inspector tests/unit/test_glance \
 	tests/unit/test_image_cache tests/unit/test_iso_image tests/unit/test_metadata tests/unit/test_qemu_img
 tests_unit_test_cinder_SOURCES = tests/unit/test_cinder.c $(fake_http)

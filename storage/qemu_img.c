@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/base/command.h"
@@ -152,6 +153,18 @@ folder_has_direct_io(const char *folder)
     return works;
 }
 
+/* No page of the host's memory is kept for what is written, where that can be done. */
+static const char *
+write_cache(const char *target)
+{
+    g_autofree char *folder = g_path_get_dirname(target);
+    struct stat status;
+
+    if (stat(target, &status) == 0 && S_ISBLK(status.st_mode))
+        return "none";
+    return folder_has_direct_io(folder) ? "none" : "writeback";
+}
+
 bool
 qemu_img_convert(const char *source, const char *target, const char *source_format,
                  const char *target_format, NovaError **err)
@@ -163,8 +176,7 @@ bool
 qemu_img_extract(const char *source, const char *target, const char *source_format,
                  const char *target_format, bool compressed, NovaError **err)
 {
-    g_autofree char *folder = g_path_get_dirname(target);
-    const char *cache = folder_has_direct_io(folder) ? "none" : "writeback";
+    const char *cache = write_cache(target);
     const char *plain[] = {"qemu-img", "convert",     "-t",   cache,  "-O", target_format,
                            "-f",       source_format, source, target, NULL};
     const char *packed[] = {"qemu-img", "convert",     "-t", cache,  "-O",   target_format,

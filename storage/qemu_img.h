@@ -47,8 +47,8 @@ bool qemu_img_create_overlay(const char *path, const char *base, const char *bas
 /* 'format' is "raw" or "qcow2", anything else is InvalidDiskFormat. Grows; never shrinks. */
 bool qemu_img_resize(const char *path, const char *format, uint64_t size, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
-/* Writes through to the disk: cache mode none where the file system of 'target' knows O_DIRECT,
- * else writeback. ImageUnacceptable("Unable to convert image to ...") with image_id = source. */
+/* Writes through to the disk: cache mode none where 'target' is a block device or its file system
+ * knows O_DIRECT, else writeback. ImageUnacceptable("Unable to convert image to ...") with image_id = source. */
 bool qemu_img_convert(const char *source, const char *target, const char *source_format,
                       const char *target_format, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;

@@ -15,15 +15,15 @@ undo_guest(Build *build)
 {
     Operation *op = build->op;
     g_autoptr(NetworkInfo) cached = NULL;
-    g_autoptr(NovaError) error = NULL;
+    g_autoptr(NovaError) error = NULL, files = NULL;
     const NetworkInfo *network = build->plan ? build->plan->network : build->network;
 
     if (!network)
         network = cached = step_cached_network(op->instance, NULL);
     if (network && !step_destroy_guest(op->host, op->instance, network, false, &error))
         LOG_WARNING("Cleaning up the guest: %s", nova_error_details(error));
-    if (build->has_files)
-        step_remove_files(op->host, op->instance);
+    if (build->has_files && !step_remove_files(op->host, op->instance, &files))
+        LOG_WARNING("Cleaning up: %s", nova_error_details(files));
 }
 
 static void

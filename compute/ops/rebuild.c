@@ -96,7 +96,8 @@ remove_old(Rebuild *rebuild, NovaError **err)
         return nova_error_set(err, NOVA_ERROR_PRESERVE_EPHEMERAL_NOT_SUPPORTED,
                               "The current driver does not support preserving ephemeral partitions.");
     if (!step_power_off(op->host, op->instance, true, err) ||
-        !step_destroy_guest(op->host, op->instance, rebuild->plan->network, false, err))
+        !step_destroy_guest(op->host, op->instance, rebuild->plan->network, false, err) ||
+        !disks_remove_volumes(op->host->options, op->instance->uuid, err))
         return false;
     if (!disks_delete(op->host->options, op->instance->uuid))
         return nova_error_set(err, NOVA_ERROR_OS_ERROR, "The old files of the instance cannot be removed");

@@ -266,6 +266,15 @@ refuse(Resize *resize, const char *reason, NovaError **err)
     return nova_error_propagate(err, error);
 }
 
+/* Nova's LVM back end cannot, either. */
+static bool
+refuse_store(Resize *resize, NovaError **err)
+{
+    resize->is_harmless = true;
+    return nova_error_set(err, NOVA_ERROR_MIGRATION_PRE_CHECK_ERROR,
+                          "Migration pre-check error: Migration is not supported for LVM backed instances");
+}
+
 static int64_t
 ephemeral_gib(const Resize *resize)
 {
@@ -290,6 +299,8 @@ check_disks(Resize *resize, NovaError **err)
     if (resize->flavor->root_gb < op->instance->flavor->root_gb ||
         resize->flavor->ephemeral_gb < ephemeral_gib(resize))
         return refuse(resize, "Unable to resize disk down.", err);
+    if (!disks_are_files(op->host->options) && disk_map_find(resize->plan->disk_map, "disk"))
+        return refuse_store(resize, err);
     if (g_strcmp0(resize->migration->dest_host, own) != 0)
         return refuse(resize, "this release of the agent moves no disks to other hosts", err);
     return true;

@@ -60,7 +60,8 @@ remove_from_host(Operation *op, NovaError **err)
     for (guint i = 0; i < network->vifs->len; i++)
         g_ptr_array_add(ports, ((Vif *)network->vifs->pdata[i])->id);
     neutron_unbind_ports(op->host->neutron, op->ctx, ports, false);
-    if (!step_destroy_guest(op->host, op->instance, network, false, err))
+    if (!step_destroy_guest(op->host, op->instance, network, false, err) ||
+        !disks_remove_volumes(op->host->options, op->instance->uuid, err))
         return false;
     if (!disks_delete(op->host->options, op->instance->uuid))
         LOG_WARNING("Some files of the instance could not be removed");

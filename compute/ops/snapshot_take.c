@@ -17,6 +17,7 @@
 #include "compute/guest_hostdev.h"
 #include "compute/guest_xml.h"
 #include "compute/ops/steps.h"
+#include "storage/disks.h"
 #include "storage/image_errors.h"
 #include "storage/qemu_img.h"
 
@@ -116,7 +117,7 @@ choose_how(Snapshot *snapshot, NovaError **err)
         return false;
     snapshot->format = options->libvirt.snapshot_image_format ? options->libvirt.snapshot_image_format
                                                               : snapshot->disk.format;
-    snapshot->is_live = !options->ephemeral_storage_encryption.enabled &&
+    snapshot->is_live = disks_are_files(options) && !options->ephemeral_storage_encryption.enabled &&
                         !options->workarounds.disable_libvirt_livesnapshot &&
                         state != POWER_STATE_SHUTDOWN;
     snapshot->was_paused = state == POWER_STATE_PAUSED;

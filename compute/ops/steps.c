@@ -315,13 +315,15 @@ step_recreate_guest(Host *host, const RequestContext *ctx, Instance *instance, N
 
 /* Nova counts its attempts, and a periodic task of its looks for deleted instances that are not
  * 'cleaned'. */
-void
-step_remove_files(Host *host, Instance *instance)
+bool
+step_remove_files(Host *host, Instance *instance, NovaError **err)
 {
     GHashTable *metadata = instance->system_metadata;
     const char *before = metadata ? g_hash_table_lookup(metadata, "clean_attempts") : NULL;
     int64_t attempts = 1 + (before ? g_ascii_strtoll(before, NULL, 10) : 0);
 
+    if (!disks_remove_volumes(host->options, instance->uuid, err))
+        return nova_error_prefix(err, "removing the disks");
     if (disks_delete(host->options, instance->uuid))
         OBJECT_SET(instance, cleaned, true);
     else
@@ -329,6 +331,7 @@ step_remove_files(Host *host, Instance *instance)
     if (metadata)
         g_hash_table_replace(metadata, g_strdup("clean_attempts"),
                              g_strdup_printf("%" PRId64, attempts));
+    return true;
 }
 
 /* ---- off ---- */

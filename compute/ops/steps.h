@@ -61,8 +61,9 @@ bool step_destroy_guest(Host *host, const Instance *instance, const NetworkInfo 
 bool step_recreate_guest(Host *host, const RequestContext *ctx, Instance *instance, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
 
-/* All files of the instance on this host; notes in the instance how that went, not saved. */
-void step_remove_files(Host *host, Instance *instance);
+/* All disks and files of the instance on this host; notes in the instance how that went with the files,
+ * not saved. False: there are disks outside its folder that stay. */
+bool step_remove_files(Host *host, Instance *instance, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Off, crashed or not there. */
 bool step_is_off(PowerState state);

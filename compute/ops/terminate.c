@@ -84,10 +84,8 @@ delete_instance(Operation *op, NovaError **err)
     if (!network)
         return false;
     notifier_instance(op->host->notifier, op->ctx, op->instance, "delete", "start", NULL);
-    if (!shut_down(op, network, err))
-        return false;
-    step_remove_files(op->host, op->instance);
-    if (!release_ports(op, err))
+    if (!shut_down(op, network, err) || !step_remove_files(op->host, op->instance, err) ||
+        !release_ports(op, err))
         return false;
     shares_deny_all(op);
     if (!record_deleted(op, err))

@@ -126,9 +126,11 @@ static bool
 unshelve_failed(Unshelve *unshelve, NovaError *error, NovaError **err)
 {
     Operation *op = unshelve->op;
-    g_autoptr(NovaError) failure = NULL;
+    g_autoptr(NovaError) failure = NULL, volumes = NULL;
 
     LOG_ERROR("Instance failed to spawn: %s", nova_error_details(error));
+    if (!disks_remove_volumes(op->host->options, op->instance->uuid, &volumes))
+        LOG_WARNING("Removing the disks: %s", nova_error_details(volumes));
     disks_delete(op->host->options, op->instance->uuid);
     if (unshelve->is_claimed)
         resource_tracker_drop_claim(op->host->tracker, op->ctx, op->instance);

@@ -94,10 +94,9 @@ destroy(Host *host, RequestContext *ctx, Instance *instance, NovaError **err)
     g_autoptr(NetworkInfo) network = step_cached_network(instance, err);
 
     instance_events_cancel(host->events, instance->uuid);
-    if (!network || !step_destroy_guest(host, instance, network, false, err))
-        return false;
-    step_remove_files(host, instance);
-    return neutron_deallocate_for_instance(host->neutron, ctx, instance, NULL, err);
+    return network && step_destroy_guest(host, instance, network, false, err) &&
+           step_remove_files(host, instance, err) &&
+           neutron_deallocate_for_instance(host->neutron, ctx, instance, NULL, err);
 }
 
 static void
@@ -188,12 +187,13 @@ remove_files(Instance **found, void *user)
 {
     Visit *who = user;
     Instance *instance = *found;
-    g_autoptr(NovaError) error = NULL;
+    g_autoptr(NovaError) error = NULL, files = NULL;
     LOG_SCOPE(who->ctx, instance->uuid);
 
     if (attempts_of(instance) >= who->host->options->default_group.maximum_instance_delete_attempts)
         return true;
-    step_remove_files(who->host, instance);
+    if (!step_remove_files(who->host, instance, &files))
+        LOG_WARNING("%s", nova_error_details(files));
     if (!conductor_save_instance(who->host->conductor, who->ctx, instance, EXPECT_ANY, &error))
         LOG_WARNING("Recording that files were removed: %s", nova_error_details(error));
     return true;
