@@ -380,6 +380,7 @@ fill_host(Agent *agent)
     host->glance = glance_new(options, host->keystone);
     host->manila = manila_new(options, host->keystone);
     host->cinder = cinder_new(options, host->keystone);
+    host->connectors = connectors_new(options, "");
     host->image_cache = image_cache_new(options, host->glance);
     host->ovsdb = new_ovsdb(options);
     host->hypervisor = new_hypervisor(agent);
@@ -578,6 +579,7 @@ host_clear(Host *host)
     image_cache_free(host->image_cache);
     manila_free(host->manila);
     cinder_free(host->cinder);
+    connectors_free(host->connectors);
     glance_free(host->glance);
     neutron_free(host->neutron);
     placement_free(host->placement);

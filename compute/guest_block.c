@@ -78,6 +78,16 @@ guest_block_abort(Guest *guest, const char *target, NovaError **err)
 }
 
 bool
+guest_block_resize(Guest *guest, const char *target, uint64_t size, NovaError **err)
+{
+    FAIL_POINT("guest.resize_block:before", target);
+    if (virDomainBlockResize(guest->domain, target, size, VIR_DOMAIN_BLOCK_RESIZE_BYTES) < 0)
+        return block_error_set(err, guest, "resizing the disk");
+    FAIL_POINT("guest.resize_block:after", target);
+    return true;
+}
+
+bool
 guest_is_persistent(Guest *guest)
 {
     return virDomainIsPersistent(guest->domain) == 1;

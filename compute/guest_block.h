@@ -4,6 +4,7 @@
  * name in the guest, "vda". */
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "agent/base/nova_error.h"
 #include "compute/guest.h"
@@ -17,6 +18,10 @@ bool guest_block_wait_mirrored(Guest *guest, const char *target, NovaError **err
     G_GNUC_WARN_UNUSED_RESULT;
 /* Ends the job, whatever it is; the disk stays what it was. */
 bool guest_block_abort(Guest *guest, const char *target, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+
+/* The running guest sees 'size' bytes. */
+bool guest_block_resize(Guest *guest, const char *target, uint64_t size, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
 
 bool guest_is_persistent(Guest *guest);

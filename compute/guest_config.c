@@ -16,6 +16,8 @@
 #include "compute/cpu_model.h"
 #include "compute/host_pci.h"
 #include "compute/pci_sysfs.h"
+#include "compute/volume.h"
+#include "compute/volume_secret.h"
 #include "compute/xml/capabilities.h"
 #include "compute/xml/machine.h"
 #include "storage/disks.h"
@@ -501,6 +503,23 @@ fetch_port_facts(GuestConfig *config, const NetworkInfo *network, PortFacts *fac
     return true;
 }
 
+/* Which of the volumes have a secret of libvirt's to be read with. */
+static bool
+fetch_volume_secrets(GuestConfig *config, const BlockDevices *devices, GHashTable *secrets, NovaError **err)
+{
+    for (guint i = 0; devices && i < devices->volumes->len; i++) {
+        const BlockDevice *volume = devices->volumes->pdata[i];
+        const char *id = volume_id_of(volume->connection_info);
+        char *uuid = NULL;
+
+        if (id && !volume_secret_find(config->hypervisor, id, &uuid, err))
+            return false;
+        if (uuid)
+            g_hash_table_replace(secrets, g_strdup(id), uuid);
+    }
+    return true;
+}
+
 /* Gives 'input' what is known of the host and makes a text from it. The lock is held meanwhile: a
  * refresh would free what the text is made from. */
 static char *
@@ -508,11 +527,13 @@ make_text(GuestConfig *config, DomainInput *input, GHashTable *formats,
           char *(*make)(const DomainInput *input, void *user, NovaError **err), void *user,
           NovaError **err)
 {
+    g_autoptr(GHashTable) secrets = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     g_auto(PortFacts) ports = {0};
     HostFacts facts;
     char *text = NULL;
 
-    if (!fetch_port_facts(config, input->network_info, &ports, err))
+    if (!fetch_port_facts(config, input->network_info, &ports, err) ||
+        !fetch_volume_secrets(config, input->devices, secrets, err))
         return NULL;
     input->options = config->options;
     input->now = time(NULL);
@@ -523,6 +544,7 @@ make_text(GuestConfig *config, DomainInput *input, GHashTable *formats,
         facts.disk_formats = formats;
         facts.pci_interfaces = ports.interfaces;
         facts.vdpa_devices = ports.vdpa_paths;
+        facts.volume_secrets = secrets;
         input->facts = &facts;
         input->host = config->host;
         input->domain_capabilities = config->domain_capabilities;
@@ -588,6 +610,76 @@ guest_config_make_interface(GuestConfig *config, const Instance *instance, const
         .instance = instance, .image = image, .instance_image = image, .network_info = network};
 
     return image ? make_text(config, &input, NULL, make_interface, (void *)vif, err) : NULL;
+}
+
+/* ---- one more volume ---- */
+
+typedef struct NewVolume {
+    BlockDevice *volume;
+    DiskEntry *entry;
+    int64_t scsi_unit;
+} NewVolume;
+
+static char *
+make_volume(const DomainInput *input, void *user, NovaError **err)
+{
+    const NewVolume *new = user;
+
+    return domain_xml_volume(input, new->volume, new->entry, new->scsi_unit, err);
+}
+
+static DiskEntry *
+name_volume(GuestConfig *config, const Instance *instance, const ImageMeta *image, const DiskMap *map,
+            BlockDevice *volume, NovaError **err)
+{
+    const DiskMapInput input = {
+        .options = config->options,
+        .instance = instance,
+        .image = image,
+        .instance_image = image,
+        .host_arch = config->arch,
+    };
+
+    return disk_map_name_volume(&input, map, volume, err);
+}
+
+char *
+guest_config_make_volume(GuestConfig *config, const Instance *instance, BlockDevice *volume,
+                         int64_t scsi_unit, NovaError **err)
+{
+    g_autoptr(ImageMeta) image = image_meta_from_instance(instance, err);
+    g_autoptr(GPtrArray) none = g_ptr_array_new();
+    g_autoptr(GPtrArray) volumes = g_ptr_array_new();
+    const DiskMap map = {.entries = none}; /* the volume has its name */
+    g_autoptr(DiskEntry) entry = image ? name_volume(config, instance, image, &map, volume, err) : NULL;
+    BlockDevices devices = {.volumes = volumes};
+    NewVolume new = {volume, entry, scsi_unit};
+    DomainInput input = {
+        .instance = instance, .image = image, .instance_image = image, .devices = &devices};
+
+    g_ptr_array_add(volumes, volume);
+    return entry ? make_text(config, &input, NULL, make_volume, &new, err) : NULL;
+}
+
+char *
+guest_config_name_volume(GuestConfig *config, const Instance *instance, const GPtrArray *bdms,
+                         BlockDevice *volume, NovaError **err)
+{
+    g_autoptr(ImageMeta) image = image_meta_from_instance(instance, err);
+    GuestPlan plan = {.image = image, .instance_image = image};
+    char *name = NULL;
+
+    if (!image)
+        return NULL;
+    plan.devices = block_device_info_make(instance, bdms, VOLUMES_ALL);
+    if (make_disk_map(config, &plan, instance, err)) {
+        g_autoptr(DiskEntry) entry = name_volume(config, instance, image, plan.disk_map, volume, err);
+
+        name = entry ? prepend_dev(entry->dev) : NULL;
+    }
+    block_devices_free(plan.devices);
+    disk_map_free(plan.disk_map);
+    return name;
 }
 
 char *

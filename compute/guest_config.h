@@ -65,6 +65,13 @@ char *guest_config_make_xml(GuestConfig *config, const GuestPlan *plan, Instance
 char *guest_config_make_interface(GuestConfig *config, const Instance *instance,
                                   const NetworkInfo *network, const Vif *vif, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
+/* The <disk> of a connected volume, for a hot-plug; the unit matters on a SCSI bus. Caller frees. */
+char *guest_config_make_volume(GuestConfig *config, const Instance *instance, BlockDevice *volume,
+                               int64_t scsi_unit, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+/* "/dev/vdc": the name that one more volume gets, beside 'bdms' (of BlockDeviceMapping); what bus and
+ * type 'volume' leaves open is filled in. Caller frees. */
+char *guest_config_name_volume(GuestConfig *config, const Instance *instance, const GPtrArray *bdms,
+                               BlockDevice *volume, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 /* The <nova:instance> element of the domain's metadata, with these ports. Caller frees. */
 char *guest_config_make_metadata(GuestConfig *config, const Instance *instance,
                                  const NetworkInfo *network, NovaError **err)

@@ -157,3 +157,64 @@ guest_xml_is_mirror_ready(const char *xml, const char *target)
     }
     return false;
 }
+
+static bool
+child_has(xmlNode *node, const char *child, const char *attribute, const char *wanted)
+{
+    g_autofree char *value = wanted ? xml_get_child_attr(node, child, attribute) : NULL;
+
+    return value && strcmp(value, wanted) == 0;
+}
+
+char *
+guest_xml_find_disk(const char *xml, const char *target, const char *alias, char **ret_alias)
+{
+    g_autoptr(xmlDoc) document = NULL;
+    xmlNode *devices = parse_devices(xml, &document);
+    xmlNode *disk = devices ? next_disk(devices->children) : NULL;
+
+    *ret_alias = NULL;
+    for (; disk; disk = next_disk(disk->next)) {
+        if (!child_has(disk, "target", "dev", target) && !child_has(disk, "alias", "name", alias))
+            continue;
+        *ret_alias = xml_get_child_attr(disk, "alias", "name");
+        return node_text(document, disk);
+    }
+    return NULL;
+}
+
+char *
+guest_xml_target_of_serial(const char *xml, const char *serial)
+{
+    g_autoptr(xmlDoc) document = NULL;
+    xmlNode *devices = parse_devices(xml, &document);
+    xmlNode *disk = devices ? next_disk(devices->children) : NULL;
+
+    for (; disk; disk = next_disk(disk->next)) {
+        xmlNode *node = xml_find(disk, "serial");
+        xmlChar *text = node ? xmlNodeGetContent(node) : NULL;
+        bool found = text && strcmp((const char *)text, serial) == 0;
+
+        xmlFree(text);
+        if (found)
+            return xml_get_child_attr(disk, "target", "dev");
+    }
+    return NULL;
+}
+
+int64_t
+guest_xml_next_scsi_unit(const char *xml)
+{
+    g_autoptr(xmlDoc) document = NULL;
+    xmlNode *devices = parse_devices(xml, &document);
+    xmlNode *disk = devices ? next_disk(devices->children) : NULL;
+    int64_t next = 0;
+
+    for (; disk; disk = next_disk(disk->next)) {
+        g_autofree char *unit = xml_get_child_attr(disk, "address", "unit");
+
+        if (child_has(disk, "target", "bus", "scsi") && child_has(disk, "address", "type", "drive"))
+            next = MAX(next, (unit ? g_ascii_strtoll(unit, NULL, 10) : 0) + 1);
+    }
+    return next;
+}

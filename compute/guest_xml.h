@@ -3,6 +3,7 @@
 /* What a domain's XML, as libvirt gives it, says about the guest. Pure. */
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "agent/base/nova_error.h"
 
@@ -29,3 +30,10 @@ bool guest_xml_has_hostdev(const char *xml, const char *hostdev);
 
 /* The mirror of a block copy has caught up: <mirror ready='yes'/> of that disk. */
 bool guest_xml_is_mirror_ready(const char *xml, const char *target);
+
+/* The <disk> with this target ("vdb") or alias, whichever is not NULL, likewise. */
+char *guest_xml_find_disk(const char *xml, const char *target, const char *alias, char **ret_alias);
+/* The target of the disk with this serial number; NULL: there is none. Caller frees. */
+char *guest_xml_target_of_serial(const char *xml, const char *serial);
+/* The first unit of the SCSI controller after those that its disks have. */
+int64_t guest_xml_next_scsi_unit(const char *xml);

@@ -144,6 +144,9 @@ libkilonova_a_SOURCES += \
 	compute/device_metadata.c compute/device_metadata.h \
 	compute/device_wait.c compute/device_wait.h \
 	compute/guest_device.c compute/guest_device.h \
+	compute/volume.c compute/volume.h \
+	compute/volume_guest.c compute/volume_guest.h \
+	compute/volume_secret.c compute/volume_secret.h \
 	compute/ops/interface.c
 unit_tests += tests/unit/test_guest_devices
 

@@ -19,6 +19,7 @@
 #include "network/neutron.h"
 #include "network/ovsdb.h"
 #include "storage/cinder.h"
+#include "storage/connector.h"
 #include "storage/glance.h"
 #include "storage/image_cache.h"
 #include "storage/manila.h"
@@ -43,6 +44,7 @@ typedef struct Host {
     Glance *glance;
     Manila *manila;
     Cinder *cinder;
+    Connectors *connectors;
     Keystone *keystone;
     ImageCache *image_cache;
     Ovsdb *ovsdb;

@@ -3,6 +3,7 @@ libkilonova_a_SOURCES += \
 	storage/blank_disk.c storage/blank_disk.h \
 	storage/cache_reaper.c storage/cache_reaper.h \
 	storage/cinder.c storage/cinder.h \
+	storage/connector.c storage/connector.h storage/connector_private.h storage/connector_nfs.c \
 	storage/config_drive.c storage/config_drive.h \
 	storage/disk_backend.c storage/disk_backend.h storage/disk_files.c storage/disk_lvm.c \
 	storage/disk_info.c storage/disk_info.h \
@@ -13,6 +14,7 @@ libkilonova_a_SOURCES += \
 	storage/file_lock.c storage/file_lock.h \
 	storage/format_inspector.c storage/format_inspector.h \
 	storage/glance.c storage/glance.h \
+	storage/host_connector.c storage/host_connector.h \
 	storage/image_cache.c storage/image_cache.h \
 	storage/image_errors.c storage/image_errors.h \
 	storage/instance_folder.c storage/instance_folder.h \
@@ -21,12 +23,13 @@ libkilonova_a_SOURCES += \
 	storage/lvm.c storage/lvm.h \
 	storage/manila.c storage/manila.h \
 	storage/metadata.c storage/metadata.h \
+	storage/mounts.c storage/mounts.h \
 	storage/network_metadata.c storage/network_metadata.h \
 	storage/qemu_img.c storage/qemu_img.h \
 	storage/storage_users.c storage/storage_users.h \
 	storage/vendor_data.c storage/vendor_data.h
 
-unit_tests += tests/unit/test_cache_reaper tests/unit/test_cinder tests/unit/test_config_drive tests/unit/test_disk_lvm tests/unit/test_disk_move tests/unit/test_disk_plan \
+unit_tests += tests/unit/test_cache_reaper tests/unit/test_cinder tests/unit/test_connector tests/unit/test_config_drive tests/unit/test_disk_lvm tests/unit/test_disk_move tests/unit/test_disk_plan \
 	tests/unit/test_disks tests/unit/test_format_inspector tests/unit/test_glance \
 	tests/unit/test_image_cache tests/unit/test_iso_image tests/unit/test_metadata tests/unit/test_qemu_img
 tests_unit_test_cinder_SOURCES = tests/unit/test_cinder.c $(fake_http)

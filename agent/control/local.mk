@@ -6,6 +6,7 @@ libkilonova_a_SOURCES += \
 	agent/control/conductor_shares.c agent/control/conductor_shares.h \
 	agent/control/conductor_pci.c agent/control/conductor_pci.h \
 	agent/control/conductor_tasks.c agent/control/conductor_tasks.h \
+	agent/control/conductor_volumes.c agent/control/conductor_volumes.h \
 	agent/control/peers.c agent/control/peers.h \
 	agent/control/audit_period.c agent/control/audit_period.h \
 	agent/control/notifier.c agent/control/notifier.h \

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Which servers have which volumes. As conductor.h otherwise. */
+
+#include "agent/control/conductor.h"
+
+/* VolumeBDMNotFound when the server does not have it. */
+BlockDeviceMapping *conductor_bdm_of_volume(Conductor *conductor, const RequestContext *ctx,
+                                            const char *volume_id, const char *instance_uuid,
+                                            NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+/* A new row. */
+bool conductor_bdm_add(Conductor *conductor, const RequestContext *ctx, BlockDeviceMapping *bdm,
+                       NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+/* The uuids of the host's servers, a list of strings; new reference. */
+json_t *conductor_uuids_on_host(Conductor *conductor, const RequestContext *ctx, const char *host,
+                                NovaError **err) G_GNUC_WARN_UNUSED_RESULT;

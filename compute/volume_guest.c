@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define LOG_NAME "kilonova.compute.volume"
+#include "compute/volume_guest.h"
+
+#include <string.h>
+
+#include "agent/base/json.h"
+#include "agent/base/log.h"
+#include "compute/guest_block.h"
+#include "compute/guest_config.h"
+#include "compute/guest_device.h"
+#include "compute/guest_xml.h"
+#include "compute/ops/steps.h"
+#include "compute/volume.h"
+
+#define VOLUME_ALIAS "ua-" /* and the volume's id: Nova's name of the device in the domain */
+
+/* "vdb" of "/dev/vdb" */
+static const char *
+target_of(const BlockDeviceMapping *bdm)
+{
+    const char *name = bdm->device_name ? bdm->device_name : "";
+    const char *slash = strrchr(name, '/');
+
+    return slash ? slash + 1 : name;
+}
+
+/* ---- attaching ---- */
+
+static char *
+make_disk(Host *host, Guest *guest, const Instance *instance, const BlockDeviceMapping *bdm,
+          const json_t *connection_info, NovaError **err)
+{
+    g_autofree char *domain = guest_fetch_xml(guest, false, err);
+    g_autoptr(BlockDevice) volume = block_device_new();
+
+    if (!domain)
+        return NULL;
+    volume->device_name = g_strdup(target_of(bdm));
+    volume->disk_bus = g_strdup(bdm->disk_bus);
+    volume->device_type = g_strdup(bdm->device_type);
+    volume->connection_info = json_deep_copy(connection_info);
+    return guest_config_make_volume(host->guest_config, instance, volume,
+                                    guest_xml_next_scsi_unit(domain), err);
+}
+
+static bool
+note_tags(Host *host, const RequestContext *ctx, Instance *instance, NovaError **err)
+{
+    g_autoptr(NetworkInfo) network = step_cached_network(instance, err);
+    g_autoptr(GPtrArray) bdms =
+        network ? conductor_bdms_by_instance(host->conductor, ctx, instance->uuid, err) : NULL;
+
+    return bdms && step_note_devices(host, ctx, instance, network, bdms, err) &&
+           conductor_save_instance(host->conductor, ctx, instance, EXPECT_ANY, err);
+}
+
+static bool take_from_guest(const Host *host, Guest *guest, const BlockDeviceMapping *bdm,
+                            const json_t *connection_info, NovaError **err);
+
+static bool
+give_to_guest(Host *host, const RequestContext *ctx, Guest *guest, Instance *instance,
+              const BlockDeviceMapping *bdm, const json_t *connection_info, NovaError **err)
+{
+    g_autofree char *xml = make_disk(host, guest, instance, bdm, connection_info, err);
+    g_autoptr(NovaError) undo = NULL;
+
+    if (!xml || !guest_attach_device(guest, xml, err))
+        return false;
+    if (note_tags(host, ctx, instance, err))
+        return true;
+    if (!take_from_guest(host, guest, bdm, connection_info, &undo))
+        LOG_WARNING("Taking volume %s back: %s", bdm->volume_id, nova_error_details(undo));
+    return false;
+}
+
+bool
+volume_guest_attach(Host *host, const RequestContext *ctx, Instance *instance,
+                    const BlockDeviceMapping *bdm, json_t *connection_info, NovaError **err)
+{
+    g_autoptr(Guest) guest = guest_lookup(host->hypervisor, instance->uuid, err);
+    g_autoptr(NovaError) undo = NULL;
+
+    if (!guest || !volume_connect(host, ctx, instance, connection_info, err))
+        return false;
+    if (give_to_guest(host, ctx, guest, instance, bdm, connection_info, err))
+        return true;
+    if (!volume_disconnect(host, ctx, instance, connection_info, NULL, &undo))
+        LOG_WARNING("Disconnecting volume %s: %s", bdm->volume_id, nova_error_details(undo));
+    return false;
+}
+
+/* ---- detaching ---- */
+
+/* By its alias, or, in a domain from before aliases, by its target. */
+typedef struct WantedDisk {
+    char *alias; /* NULL: not known */
+    const char *target;
+} WantedDisk;
+
+static char *
+find_disk(const char *domain_xml, const void *user, char **ret_alias)
+{
+    const WantedDisk *wanted = user;
+    char *disk = wanted->alias ? guest_xml_find_disk(domain_xml, NULL, wanted->alias, ret_alias) : NULL;
+
+    if (disk)
+        return disk;
+    disk = guest_xml_find_disk(domain_xml, wanted->target, NULL, ret_alias);
+    if (disk && *ret_alias && g_str_has_prefix(*ret_alias, VOLUME_ALIAS)) { /* another volume's */
+        g_clear_pointer(&disk, g_free);
+        g_clear_pointer(ret_alias, g_free);
+    }
+    return disk;
+}
+
+static bool
+take_from_guest(const Host *host, Guest *guest, const BlockDeviceMapping *bdm,
+                const json_t *connection_info, NovaError **err)
+{
+    const char *id = volume_id_of(connection_info);
+    g_autofree char *alias = id ? g_strconcat(VOLUME_ALIAS, id, NULL) : NULL;
+    WantedDisk wanted = {alias, target_of(bdm)};
+    GuestDevice device = {wanted.target, find_disk, &wanted};
+    NovaError *error = NULL;
+
+    if (guest_detach_device(guest, &device, host->options, &error))
+        return true;
+    if (!nova_error_is(error, NOVA_ERROR_DEVICE_NOT_FOUND))
+        return nova_error_propagate(err, error);
+    LOG_INFO("Device %s not found in instance.", wanted.target);
+    nova_error_free(error);
+    return true;
+}
+
+bool
+volume_guest_detach(Host *host, const RequestContext *ctx, const Instance *instance,
+                    const BlockDeviceMapping *bdm, const json_t *connection_info, NovaError **err)
+{
+    NovaError *error = NULL;
+    g_autoptr(Guest) guest = guest_find(host->hypervisor, instance->uuid, &error);
+
+    if (error)
+        return nova_error_propagate(err, error);
+    if (!guest)
+        LOG_WARNING("During detach_volume, instance disappeared.");
+    else if (!take_from_guest(host, guest, bdm, connection_info, err))
+        return false;
+    /* One that was never connected has nothing to be disconnected. */
+    return json_object_size(connection_info) == 0 ||
+           volume_disconnect(host, ctx, instance, connection_info, NULL, err);
+}
+
+/* ---- extending ---- */
+
+static char *
+block_name(Guest *guest, const json_t *connection_info, NovaError **err)
+{
+    const char *path = json_get_string(json_get_object(connection_info, "data"), "device_path", NULL);
+    const char *id = volume_id_of(connection_info);
+    g_autofree char *xml = NULL;
+    char *target;
+
+    if (path)
+        return g_strdup(path);
+    xml = guest_fetch_xml(guest, false, err);
+    target = xml && id ? guest_xml_target_of_serial(xml, id) : NULL;
+    if (xml && !target)
+        nova_error_set(err, NOVA_ERROR_VOLUME_NOT_FOUND, "Volume %s could not be found.", id ? id : "None");
+    return target;
+}
+
+bool
+volume_guest_extend(Host *host, const Instance *instance, const json_t *connection_info, int64_t size,
+                    NovaError **err)
+{
+    int64_t new_size = size;
+    g_autoptr(Guest) guest = NULL;
+    g_autofree char *name = NULL;
+    PowerState state;
+
+    if (!connectors_extend(host->connectors, connection_info, size, &new_size, err))
+        return false;
+    guest = guest_lookup(host->hypervisor, instance->uuid, err);
+    if (!guest)
+        return false;
+    state = guest_power_state(guest);
+    if (state != POWER_STATE_RUNNING && state != POWER_STATE_PAUSED)
+        return true;
+    name = block_name(guest, connection_info, err);
+    return name && guest_block_resize(guest, name, (uint64_t)new_size, err);
+}
