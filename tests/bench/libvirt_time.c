@@ -33,6 +33,20 @@ note(const char *name, double began)
     close(fd);
 }
 
+/* Python's module brings libvirt in for itself alone, where RTLD_NEXT does not look. */
+static void *
+libvirt_symbol(const char *name)
+{
+    void *libvirt = dlopen("libvirt.so.0", RTLD_LAZY);
+    void *symbol = libvirt ? dlsym(libvirt, name) : NULL;
+
+    if (!symbol) {
+        dprintf(STDERR_FILENO, "libvirt_time: no %s\n", name);
+        abort();
+    }
+    return symbol;
+}
+
 #define TIMED(type, name, parameters, arguments)      \
     type name parameters                              \
     {                                                 \
@@ -40,7 +54,7 @@ note(const char *name, double began)
         double began = now_ms();                      \
         type result;                                  \
                                                       \
-        *(void **)&real = dlsym(RTLD_NEXT, #name);    \
+        *(void **)&real = libvirt_symbol(#name);      \
         result = real arguments;                      \
         note(#name, began);                           \
         return result;                                \
