@@ -17,8 +17,9 @@ import openstack
 
 LAB = pathlib.Path(__file__).resolve().parents[1] / "lab"
 HOST = os.environ["LAB_HOST"]
+AGENT = os.environ.get("KILONOVA_AGENT", "kilonovad")  # or nova-compute, to see what it does
 LIBVIRT = os.environ["LAB_LIBVIRT_URI"]
-AGENT_LOG = pathlib.Path(os.environ["LAB_LOG"]) / f"kilonovad-{HOST}.log"
+AGENT_LOG = pathlib.Path(os.environ["LAB_LOG"]) / f"{AGENT}-{HOST}.log"
 
 
 def run(*argv, check=True, **kwargs):
@@ -28,12 +29,16 @@ def run(*argv, check=True, **kwargs):
     return result
 
 
+def sql(text):
+    return run("mariadb", "-uroot", "-N", "-S", os.environ["LAB_DIR"] + "/state/mysql/mysqld.sock", "-e", text).stdout
+
+
 def virsh(*argv, check=True):
     return run("virsh", "-q", "-c", LIBVIRT, *argv, check=check).stdout
 
 
 def agent(*argv, check=True):
-    return run(LAB / "agent", "kilonovad", *argv, check=check).stdout
+    return run(LAB / "agent", AGENT, *argv, check=check).stdout
 
 
 def agent_pid():
@@ -132,7 +137,7 @@ class LabTest(unittest.TestCase):
             networks = self.nics(*networks)
         if user_data is not None:
             more["user_data"] = base64.b64encode(user_data.encode()).decode()
-        server = self.compute.create_server(name=name, image_id=self.images[image].id,
+        server = self.compute.create_server(name=name, image_id=self.images[image].id if image else "",
                                             flavor_id=self.flavors[flavor].id, networks=networks, **more)
         self.servers.append(server)
         return server

@@ -6,14 +6,10 @@ import subprocess
 import sys
 import uuid
 
-from lab import HOST, LAB, LIBVIRT, LabTest, run
+from lab import HOST, LAB, LIBVIRT, LabTest, run, sql
 
 STRANGER = "5a5a5a5a-0000-4000-8000-" + uuid.uuid4().hex[:12]
 FOLDER = pathlib.Path(os.environ["LAB_DIR"]) / "hosts" / HOST / "state" / "instances"
-
-
-def sql(text):
-    return run("mariadb", "-uroot", "-N", "-S", os.environ["LAB_DIR"] + "/state/mysql/mysqld.sock", "-e", text).stdout
 
 
 def virsh(*argv, **kwargs):

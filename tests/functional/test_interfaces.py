@@ -1,13 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ports that are attached to servers and detached from them."""
 import concurrent.futures
-import os
 
-from lab import HOST, LabTest, agent, run, virsh, wait
-
-
-def sql(text):
-    return run("mariadb", "-uroot", "-N", "-S", os.environ["LAB_DIR"] + "/state/mysql/mysqld.sock", "-e", text).stdout
+from lab import HOST, LabTest, agent, sql, virsh, wait
 
 
 class Interfaces(LabTest):

@@ -14,6 +14,7 @@ import openstack
 OURS = {"_base", "locks", "compute_nodes", "snapshots"}  # of instances_path, for good
 MOVES_THAT_HOLD = {"queued", "preparing", "pre-migrating", "migrating", "post-migrating", "finished", "running",
                    "confirming", "reverting", "accepted"}
+HELD = {"reserved", "attaching", "in-use", "detaching"}  # of volumes
 
 
 def run(*argv):
@@ -95,6 +96,8 @@ class Audit:
                               for volume in self.servers[uuid].get("os-extended-volumes:volumes_attached", [])}
         left = []
         for line in self.virsh("secret-list").splitlines():
+            if line.split()[1] == "ceph":
+                continue  # the operator's, for all guests
             xml = self.virsh("secret-dumpxml", line.split()[0])
             usage = re.search(r"<(?:volume|name|target)>(.*?)</", xml)
             if not usage or not any(owner in usage.group(1) for owner in owners):
@@ -132,15 +135,24 @@ class Audit:
         return [consumer for consumer in answer.json()["allocations"] if consumer not in self.here | moves]
 
     def attachments(self):
-        """Of volumes: what Cinder has, and what Nova's database still has of servers that are gone."""
-        sql = ("SELECT b.attachment_id FROM nova.block_device_mapping b JOIN nova.instances i ON i.uuid ="
-               " b.instance_uuid WHERE b.deleted = 0 AND b.attachment_id IS NOT NULL AND i.deleted <> 0")
-        left = run("mariadb", "-uroot", "-N", "-S", os.environ["LAB_DIR"] + "/state/mysql/mysqld.sock", "-e", sql).split()
+        """Of volumes: what Nova's database still has of servers that are gone, what Cinder has of servers that have
+        no such volume, and volumes that are in use without an attachment."""
+        left, known = self.recorded_attachments("<>"), set(self.recorded_attachments("="))
         try:
-            found = self.cloud.block_storage.get("/attachments/detail?all_tenants=1", timeout=5).json()
+            volumes = self.cloud.block_storage
+            found = volumes.get("/attachments/detail?all_tenants=1", timeout=5).json()["attachments"]
+            held = volumes.get("/volumes/detail?all_tenants=1", timeout=5).json()["volumes"]
         except Exception:  # there is no Cinder in this lab
             return left
-        return left + [a["id"] for a in found.get("attachments", []) if a["instance"] not in self.servers]
+        used = {attachment["volume_id"] for attachment in found}
+        return (left + [a["id"] for a in found if a["instance"] and a["id"] not in known] +
+                [f"{v['id']}:{v['status']}" for v in held if v["status"] in HELD and v["id"] not in used])
+
+    def recorded_attachments(self, deleted):
+        """In Nova's database, of servers whose 'deleted' is "=" or "<>" 0."""
+        sql = ("SELECT b.attachment_id FROM nova.block_device_mapping b JOIN nova.instances i ON i.uuid ="
+               f" b.instance_uuid WHERE b.deleted = 0 AND b.attachment_id IS NOT NULL AND i.deleted {deleted} 0")
+        return run("mariadb", "-uroot", "-N", "-S", os.environ["LAB_DIR"] + "/state/mysql/mysqld.sock", "-e", sql).split()
 
     def tasks(self):
         now = datetime.datetime.now(datetime.timezone.utc)

@@ -19,6 +19,7 @@ ADDR = os.environ['LAB_ADDR']
 HOST_ADDR = os.environ['LAB_HOST_ADDR']
 HOST = os.environ['LAB_HOST']
 OVSDB = os.environ['LAB_OVSDB']
+CEPH_ID = os.environ['LAB_CEPH_ID']
 VENV = os.environ['LAB_VENV']
 NC_VENV = os.environ['LAB_NC_VENV']
 ETC, STATE, RUN, LOG = (f'{LAB}/{part}' for part in ('etc', 'state', 'run', 'log'))
@@ -29,6 +30,7 @@ GLANCE = f'http://{ADDR}:9292'
 TRANSPORT = f'rabbit://openstack:{PASSWORD}@{ADDR}:5672/'
 MEMCACHED = f'{ADDR}:11211'
 REGION = 'RegionOne'
+FIXED_KEY = '6b' * 32  # of encrypted volumes: there is no Barbican
 # Nova's default filters, and the one that looks at the pools of PCI devices that a node reports.
 SCHEDULER_FILTERS = ','.join(f'{name}Filter' for name in (
     'Compute', 'ComputeCapabilities', 'ImageProperties', 'ServerGroupAntiAffinity', 'ServerGroupAffinity', 'PciPassthrough'))
@@ -201,7 +203,11 @@ def cinder():
                     'state_path': f'{STATE}/cinder', 'auth_strategy': 'keystone',
                     'glance_api_servers': GLANCE, 'api_paste_config': f'{conf}/api-paste.ini',
                     'resource_query_filters_file': f'{conf}/resource_filters.json',
-                    'rootwrap_config': f'{conf}/rootwrap.conf', 'enabled_backends': 'files'},
+                    'rootwrap_config': f'{conf}/rootwrap.conf', 'enabled_backends': 'ceph,files',
+                    'default_volume_type': 'ceph'},
+        'ceph': {'volume_driver': 'cinder.volume.drivers.rbd.RBDDriver', 'volume_backend_name': 'ceph',
+                 'rbd_ceph_conf': f'{ETC}/ceph/ceph.conf', 'rbd_pool': 'volumes', 'rbd_user': 'cinder',
+                 'rbd_secret_uuid': CEPH_ID, 'rados_connect_timeout': 20},
         'files': {'volume_driver': 'lab_files.FilesDriver', 'volume_backend_name': 'files',
                   'files_folder': f'{STATE}/cinder/volumes'},
         'database': database('cinder'),
@@ -209,7 +215,29 @@ def cinder():
         'oslo_messaging_notifications': {'driver': 'noop'},
         'cinder_sys_admin': helper, 'privsep_osbrick': helper,
         'nova': auth('nova', interface='public'),
+        'key_manager': {'backend': 'cinder.keymgr.conf_key_mgr.ConfKeyManager', 'fixed_key': FIXED_KEY},
         **tokens('cinder')}))
+
+
+# ---- Ceph, see ceph.sh ------------------------------------------------------------------------------
+
+def ceph():
+    home = f'{STATE}/ceph'
+    write(f'{ETC}/ceph/ceph.conf', ini({
+        'global': {'fsid': CEPH_ID, 'mon_host': f'[v2:{ADDR}:3300,v1:{ADDR}:6789]', 'public_network': f'{ADDR}/32',
+                   'keyring': f'{home}/keyring', 'run_dir': RUN, 'admin_socket': '""',
+                   'auth_cluster_required': 'cephx', 'auth_service_required': 'cephx', 'auth_client_required': 'cephx',
+                   'auth_allow_insecure_global_id_reclaim': 'false',
+                   'log_to_file': 'false', 'log_to_stderr': 'true', 'mon_cluster_log_to_file': 'false',
+                   'osd_pool_default_size': 1, 'osd_pool_default_min_size': 1, 'osd_pool_default_pg_num': 8,
+                   'osd_pool_default_pgp_num': 8, 'osd_pool_default_pg_autoscale_mode': 'off',
+                   'osd_crush_chooseleaf_type': 0, 'setuser_match_path': ''},
+        'mon': {'mon_data': f'{home}/mon', 'mon_allow_pool_delete': 'true', 'mon_allow_pool_size_one': 'true',
+                'mon_warn_on_pool_no_redundancy': 'false', 'mon_data_avail_warn': 1, 'mon_data_avail_crit': 1},
+        'mgr': {'mgr_data': f'{home}/mgr', 'mgr_initial_modules': ''},
+        'osd': {'osd_data': f'{home}/osd', 'osd_objectstore': 'bluestore', 'bluestore_block_size': 32 << 30,
+                'osd_memory_target': 939524096, 'bluestore_cache_autotune': 'false', 'bluestore_cache_size': 64 << 20,
+                'osd_op_num_shards': 2, 'osd_op_num_threads_per_shard': 1}}))
 
 
 # ---- Neutron ---------------------------------------------------------------------------------------
@@ -287,7 +315,8 @@ def compute(host, path, overrides):
                     'compute_driver': 'libvirt.LibvirtDriver', 'allow_resize_to_same_host': 'true',
                     'cpu_allocation_ratio': 50, 'instance_usage_audit': 'false'},
         'libvirt': {'virt_type': 'qemu', 'cpu_mode': 'none', 'images_type': 'qcow2',
-                    'inject_password': 'false',
+                    'inject_password': 'false', 'images_rbd_pool': 'vms', 'images_rbd_ceph_conf': f'{ETC}/ceph/ceph.conf',
+                    'rbd_user': 'cinder', 'rbd_secret_uuid': CEPH_ID,
                     'connection_uri': f'qemu+unix:///system?socket={home}/run/libvirt-sock'},
         'vnc': {'enabled': 'true', 'server_listen': HOST_ADDR,
                 'server_proxyclient_address': HOST_ADDR,
@@ -297,6 +326,7 @@ def compute(host, path, overrides):
         'neutron': auth('neutron'),
         'cinder': auth('cinder', os_region_name=REGION,
                        catalog_info='block-storage:cinder:publicURL'),
+        'key_manager': {'backend': 'nova.keymgr.conf_key_mgr.ConfKeyManager', 'fixed_key': FIXED_KEY},
         'service_user': auth('nova', send_service_user_token='true'),
         'keystone_authtoken': auth('nova'),
         'os_vif_ovs': {'ovsdb_connection': OVSDB},
@@ -315,7 +345,7 @@ def compute(host, path, overrides):
 
 def main(arguments):
     if arguments == ['control']:
-        for part in (mariadb, rabbitmq, keystone, placement, glance, nova, cinder, neutron):
+        for part in (mariadb, rabbitmq, keystone, placement, glance, nova, ceph, cinder, neutron):
             part()
     elif len(arguments) >= 3 and arguments[0] == 'compute':
         compute(arguments[1], os.path.abspath(arguments[2]), arguments[3:])

@@ -167,9 +167,10 @@ consumed() { # QUEUE...: has each a consumer
     "$CP/python" "$LAB_SOURCE/consumed.py" "amqp://openstack:lab@$LAB_ADDR" "$@"
 }
 
-start_cinder() { # what few tests need, so it runs only when asked for
+start_cinder() { # with Ceph; what few tests need, so it runs only when asked for
     local conf=$ETC/cinder/cinder.conf driver=$ETC/cinder/lab_files.py
     cmp -s "$LAB_SOURCE/lab_files.py" "$driver" || cp "$LAB_SOURCE/lab_files.py" "$driver"
+    start_ceph
     once cinder-db "${in_cp[@]}" "$CP/cinder-manage" --config-file "$conf" db sync
     serve cinder 8776 cinder.wsgi.api 2 1 "$conf" --pyargv "--config-file $conf"
     start cinder-scheduler "$conf" "$LAB_VENV/lock" -- "${in_cp[@]}" "$CP/cinder-scheduler" \
@@ -179,7 +180,8 @@ start_cinder() { # what few tests need, so it runs only when asked for
     wait_for 120 cinder listens 8776
     started_now cinder-scheduler || started_now cinder-volume || return 0
     wait_for 120 cinder-scheduler consumed cinder-scheduler
-    wait_for 120 cinder-volume consumed cinder-volume.control@files
+    wait_for 120 cinder-volume consumed cinder-volume.control@ceph cinder-volume.control@files
+    env "${admin_env[@]}" "$CP/python" -B "$LAB_SOURCE/volume_types.py"
     say "Cinder answers"
 }
 

@@ -34,7 +34,7 @@ choose_prefixes() {
         for one in $(daemons); do
             stop "$one"
         done
-        rm -rf "${STATE:?}/mysql" "$STATE/mysql-marks"
+        rm -rf "${STATE:?}/mysql" "$STATE/mysql-marks" "$STATE/ceph"
         lab_addresses
         return
     done

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cinder's volume types and quotas, made where they are missing, and the wait until its back ends can be scheduled to:
+volume_types.py, with the administrator's OS_* variables."""
+import time
+
+import openstack
+
+TYPES = {  # name: (extra specs, encryption)
+    "ceph": ({"volume_backend_name": "ceph"}, None),
+    "files": ({"volume_backend_name": "files"}, None),
+    "multiattach": ({"volume_backend_name": "ceph", "multiattach": "<is> True"}, None),
+    "luks": ({"volume_backend_name": "ceph"},
+             {"provider": "luks", "cipher": "aes-xts-plain64", "key_size": 256, "control_location": "front-end"}),
+}
+
+
+def make_types(volumes):
+    have = {kind.name for kind in volumes.types()}
+    for name, (specs, encryption) in TYPES.items():
+        if name not in have:
+            kind = volumes.create_type(name=name, extra_specs=specs)
+            if encryption:
+                volumes.create_type_encryption(kind, **encryption)
+
+
+def wait_for_back_ends(volumes, seconds=60):
+    deadline = time.monotonic() + seconds
+    missing = {specs["volume_backend_name"] for specs, _ in TYPES.values()}
+    while missing and time.monotonic() < deadline:
+        missing -= {pool.name.split("#")[1] for pool in volumes.backend_pools()}
+        time.sleep(0.2)
+    if missing:
+        raise SystemExit(f"Cinder's scheduler does not know {missing}")
+
+
+cloud = openstack.connect()
+make_types(cloud.block_storage)
+cloud.set_volume_quotas(cloud.current_project_id, volumes=-1, snapshots=-1, gigabytes=-1)
+wait_for_back_ends(cloud.block_storage)
