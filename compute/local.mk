@@ -122,7 +122,8 @@ libkilonova_a_SOURCES += \
 	compute/ops/build.c compute/ops/build_resume.c compute/ops/build_resume.h \
 	compute/ops/build_undo.c compute/ops/build_undo.h compute/ops/console.c compute/ops/events.c \
 	compute/ops/group_policy.c compute/ops/group_policy.h \
-	compute/ops/ops.h compute/ops/power.c compute/ops/terminate.c compute/ops/steps.c compute/ops/steps.h
+	compute/ops/ops.h compute/ops/power.c compute/ops/terminate.c compute/ops/steps.c compute/ops/steps.h \
+	compute/ops/volume_create.c compute/ops/volume_steps.c compute/ops/volume_steps.h
 unit_tests += tests/unit/test_node_id tests/unit/test_drift tests/unit/test_build_stage
 unit_tests += tests/unit/test_init_host tests/unit/test_instance_events tests/unit/test_move_claim
 unit_tests += tests/unit/test_numa_claim tests/unit/test_numa_cases
@@ -162,6 +163,8 @@ libkilonova_a_SOURCES += \
 fake_rpc = tests/fakes/fake_rpc.c tests/fakes/fake_rpc.h
 unit_tests += tests/unit/test_tasks tests/unit/test_group_policy
 tests_unit_test_tasks_SOURCES = tests/unit/test_tasks.c $(fake_rpc)
+unit_tests += tests/unit/test_volume_steps
+tests_unit_test_volume_steps_SOURCES = tests/unit/test_volume_steps.c $(fake_rpc) $(fake_http)
 tests_unit_test_group_policy_SOURCES = tests/unit/test_group_policy.c $(fake_rpc)
 tests_unit_test_pci_tracker_SOURCES = tests/unit/test_pci_tracker.c $(fake_rpc)
 

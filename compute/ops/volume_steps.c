@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define LOG_NAME "kilonova.compute.volumes"
+#include "compute/ops/volume_steps.h"
+
+#include <string.h>
+
+#include "agent/base/json.h"
+#include "agent/base/log.h"
+#include "compute/block_device_info.h"
+#include "compute/volume.h"
+
+/* ---- on this host ---- */
+
+static const char *
+id_of(const BlockDeviceMapping *bdm)
+{
+    return bdm->volume_id ? bdm->volume_id : "None";
+}
+
+static void
+let_go(Host *host, const RequestContext *ctx, const Instance *instance, const BlockDevices *devices,
+       guint n, const VolumeDisconnect *how)
+{
+    for (guint i = 0; i < n; i++) {
+        const BlockDevice *device = devices->volumes->pdata[i];
+        g_autoptr(NovaError) error = NULL;
+
+        if (device->connection_info &&
+            !volume_disconnect(host, ctx, instance, device->connection_info, how, &error))
+            LOG_WARNING("Ignoring Volume Error on vol %s: %s", id_of(device->mapping),
+                        nova_error_details(error));
+    }
+}
+
+bool
+volumes_connect(Host *host, const RequestContext *ctx, const Instance *instance, const BlockDevices *devices,
+                NovaError **err)
+{
+    for (guint i = 0; devices && i < devices->volumes->len; i++) {
+        BlockDevice *device = devices->volumes->pdata[i];
+        BlockDeviceMapping *bdm = device->mapping;
+
+        if (volume_connect(host, ctx, instance, device->connection_info, err)) {
+            volume_set_connection_info(bdm, device->connection_info);
+            if (!object_has_changes(bdm) || conductor_bdm_save(host->conductor, ctx, bdm, err))
+                continue;
+        }
+        let_go(host, ctx, instance, devices, i + 1, &(VolumeDisconnect){.keeps_secret = true});
+        return nova_error_prefix(err, "connecting volume %s", id_of(bdm));
+    }
+    return true;
+}
+
+bool
+volumes_disconnect(Host *host, const RequestContext *ctx, const Instance *instance,
+                   const BlockDevices *devices, bool keeps_secrets, NovaError **err)
+{
+    const VolumeDisconnect how = {.keeps_secret = keeps_secrets};
+    NovaError *first = NULL;
+
+    for (guint i = 0; devices && i < devices->volumes->len; i++) {
+        const BlockDevice *device = devices->volumes->pdata[i];
+        g_autoptr(NovaError) error = NULL;
+
+        if (device->connection_info &&
+            !volume_disconnect(host, ctx, instance, device->connection_info, &how, &error) && !first)
+            first = g_steal_pointer(&error);
+    }
+    return !first || nova_error_propagate(err, first);
+}
+
+void
+volumes_let_go(Host *host, const RequestContext *ctx, const Instance *instance, const BlockDevices *devices)
+{
+    if (devices)
+        let_go(host, ctx, instance, devices, devices->volumes->len, &(VolumeDisconnect){.force = true});
+}
+
+/* ---- what Cinder says of the connections ---- */
+
+static bool
+refresh(Host *host, const RequestContext *ctx, BlockDevice *device, NovaError **err)
+{
+    if (!volume_refresh(host, ctx, device->mapping, err))
+        return false;
+    json_decref(device->connection_info);
+    device->connection_info = volume_connection_info(device->mapping);
+    return true;
+}
+
+void
+volumes_try_refresh(Host *host, const RequestContext *ctx, const BlockDevices *devices)
+{
+    for (guint i = 0; devices && i < devices->volumes->len; i++) {
+        BlockDevice *device = devices->volumes->pdata[i];
+        g_autoptr(NovaError) error = NULL;
+
+        if (!refresh(host, ctx, device, &error))
+            LOG_WARNING("Going on with the connection of volume %s that is known: %s", id_of(device->mapping),
+                        nova_error_details(error));
+    }
+}
+
+/* ---- attachments ---- */
+
+static bool
+is_attached(const BlockDeviceMapping *bdm)
+{
+    return block_device_info_is_volume(bdm) && bdm->volume_id && bdm->attachment_id;
+}
+
+/* The new one is in the row before the old one goes: whoever comes after a crash finds one of them there. */
+static bool
+reserve_anew(Operation *op, BlockDeviceMapping *bdm, NovaError **err)
+{
+    g_autofree char *old = g_strdup(bdm->attachment_id);
+    g_autofree char *fresh = cinder_attachment_create(op->host->cinder, op->ctx, bdm->volume_id,
+                                                      op->instance->uuid, NULL, NULL, err);
+
+    if (!fresh)
+        return false;
+    OBJECT_SET_STRING(bdm, attachment_id, fresh);
+    return conductor_bdm_save(op->host->conductor, op->ctx, bdm, err) &&
+           cinder_attachment_delete(op->host->cinder, op->ctx, old, err);
+}
+
+static bool
+has_attachment(const GPtrArray *bdms, const char *id)
+{
+    for (guint i = 0; i < bdms->len; i++)
+        if (g_strcmp0(((const BlockDeviceMapping *)bdms->pdata[i])->attachment_id, id) == 0)
+            return true;
+    return false;
+}
+
+static void
+delete_stranger(Host *host, const RequestContext *ctx, const char *id)
+{
+    g_autoptr(NovaError) error = NULL;
+
+    LOG_INFO("Removing stale volume attachment %s of the instance from Cinder", id);
+    if (!cinder_attachment_delete(host->cinder, ctx, id, &error))
+        LOG_WARNING("Removing the attachment failed: %s", nova_error_details(error));
+}
+
+/* Attachments of the server that no row has. */
+static void
+delete_strangers(Host *host, const RequestContext *ctx, const json_t *attachments, const GPtrArray *bdms)
+{
+    size_t i;
+    json_t *attachment;
+
+    json_array_foreach (attachments, i, attachment) {
+        const char *id = json_get_string(attachment, "id", NULL);
+
+        if (id && !has_attachment(bdms, id))
+            delete_stranger(host, ctx, id);
+    }
+}
+
+/* The process before us may have ended between one attachment and the other. */
+static bool
+delete_left_over(Operation *op, const GPtrArray *bdms, NovaError **err)
+{
+    json_auto_t *attachments =
+        cinder_attachments_of_instance(op->host->cinder, op->ctx, op->instance->uuid, err);
+
+    if (attachments)
+        delete_strangers(op->host, op->ctx, attachments, bdms);
+    return attachments != NULL;
+}
+
+static bool
+has_volumes(const GPtrArray *bdms)
+{
+    for (guint i = 0; i < bdms->len; i++)
+        if (block_device_info_is_volume(bdms->pdata[i]))
+            return true;
+    return false;
+}
+
+bool
+volumes_reserve_anew(Operation *op, const GPtrArray *bdms, NovaError **err)
+{
+    if (op->is_resumed && has_volumes(bdms) && !delete_left_over(op, bdms, err))
+        return false;
+    for (guint i = 0; i < bdms->len; i++)
+        if (is_attached(bdms->pdata[i]) && !reserve_anew(op, bdms->pdata[i], err))
+            return false;
+    return true;
+}
+
+static bool
+open_volume(Operation *op, const BlockDeviceMapping *bdm, NovaError **err)
+{
+    json_auto_t *connector = connectors_host(op->host->connectors);
+    json_auto_t *connection = cinder_attachment_update(op->host->cinder, op->ctx, bdm->attachment_id,
+                                                       connector, bdm->device_name, err);
+
+    return connection != NULL;
+}
+
+bool
+volumes_arrive(Operation *op, const GPtrArray *bdms, const BlockDevices *devices, NovaError **err)
+{
+    if (op->is_resumed && !volumes_reserve_anew(op, bdms, err)) /* they may have been opened */
+        return false;
+    for (guint i = 0; i < bdms->len; i++)
+        if (is_attached(bdms->pdata[i]) && !open_volume(op, bdms->pdata[i], err))
+            return false;
+    for (guint i = 0; i < devices->volumes->len; i++)
+        if (!refresh(op->host, op->ctx, devices->volumes->pdata[i], err))
+            return false;
+    return true;
+}
+
+bool
+volumes_complete(Operation *op, NovaError **err)
+{
+    g_autoptr(GPtrArray) bdms =
+        conductor_bdms_by_instance(op->host->conductor, op->ctx, op->instance->uuid, err);
+
+    for (guint i = 0; bdms && i < bdms->len; i++) {
+        const BlockDeviceMapping *bdm = bdms->pdata[i];
+
+        if (is_attached(bdm) &&
+            !cinder_attachment_complete(op->host->cinder, op->ctx, bdm->attachment_id, err))
+            return false;
+    }
+    return bdms != NULL;
+}
+
+/* ---- the end ---- */
+
+void
+volumes_release(Host *host, const RequestContext *ctx, const Instance *instance, const GPtrArray *bdms)
+{
+    for (guint i = 0; i < bdms->len; i++) {
+        const BlockDeviceMapping *bdm = bdms->pdata[i];
+        g_autoptr(NovaError) error = NULL;
+
+        if (!block_device_info_is_volume(bdm) || !bdm->volume_id || volume_release(host, ctx, instance, bdm, &error))
+            continue;
+        if (nova_error_is(error, NOVA_ERROR_NOT_FOUND))
+            LOG_DEBUG("Ignoring %s: %s", nova_error_class(error), nova_error_details(error));
+        else
+            LOG_WARNING("Ignoring unknown exception for volume %s: %s", bdm->volume_id,
+                        nova_error_details(error));
+    }
+}
+
+static bool
+goes_with_server(const BlockDeviceMapping *bdm)
+{
+    return bdm->volume_id && bdm->delete_on_termination;
+}
+
+void
+volumes_delete(Host *host, const RequestContext *ctx, const GPtrArray *bdms)
+{
+    for (guint i = 0; i < bdms->len; i++) {
+        const BlockDeviceMapping *bdm = bdms->pdata[i];
+        g_autoptr(NovaError) error = NULL;
+
+        if (!goes_with_server(bdm))
+            continue;
+        LOG_DEBUG("Deleting volume: %s", bdm->volume_id);
+        if (!cinder_volume_delete(host->cinder, ctx, bdm->volume_id, &error))
+            LOG_WARNING("Failed to delete volume: %s due to %s", bdm->volume_id, nova_error_details(error));
+    }
+}
+
+static void
+destroy_row(Host *host, const RequestContext *ctx, BlockDeviceMapping *bdm)
+{
+    g_autoptr(NovaError) error = NULL;
+
+    if (!conductor_bdm_destroy(host->conductor, ctx, bdm, &error))
+        LOG_WARNING("Destroying the block device mapping of volume %s: %s", bdm->volume_id,
+                    nova_error_details(error));
+}
+
+void
+volumes_abandon(Host *host, const RequestContext *ctx, const Instance *instance, const GPtrArray *bdms)
+{
+    volumes_release(host, ctx, instance, bdms);
+    for (guint i = 0; i < bdms->len; i++)
+        if (goes_with_server(bdms->pdata[i]))
+            destroy_row(host, ctx, bdms->pdata[i]);
+    volumes_delete(host, ctx, bdms);
+}
+
+/* ---- agreement with Cinder ---- */
+
+/* Has Cinder forgotten the row's attachment? Not if it only does not answer. */
+static bool
+is_forgotten(Host *host, const RequestContext *ctx, const BlockDeviceMapping *bdm)
+{
+    g_autoptr(NovaError) error = NULL;
+    json_auto_t *connection = cinder_attachment_get(host->cinder, ctx, bdm->attachment_id, &error);
+
+    return !connection && nova_error_is(error, NOVA_ERROR_VOLUME_ATTACHMENT_NOT_FOUND);
+}
+
+void
+volumes_forget_dangling(Host *host, const RequestContext *ctx, const Instance *instance, GPtrArray *bdms)
+{
+    g_autoptr(NovaError) error = NULL;
+    json_auto_t *attachments = cinder_attachments_of_instance(host->cinder, ctx, instance->uuid, &error);
+
+    if (!attachments) {
+        LOG_DEBUG("Not looking for stale volume attachments: %s", nova_error_details(error));
+        return;
+    }
+    for (guint row = bdms->len; row > 0; row--) {
+        BlockDeviceMapping *bdm = bdms->pdata[row - 1];
+
+        if (!is_attached(bdm) || !is_forgotten(host, ctx, bdm))
+            continue;
+        LOG_INFO("Removing stale volume attachment '%s' from instance for volume '%s'.", bdm->attachment_id,
+                 bdm->volume_id);
+        destroy_row(host, ctx, bdm);
+        g_ptr_array_remove_index(bdms, row - 1);
+    }
+    delete_strangers(host, ctx, attachments, bdms);
+}

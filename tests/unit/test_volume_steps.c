@@ -1,0 +1,540 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A server's volumes while it is built, moved and deleted, between a Cinder that answers from a script and
+ * a control plane that keeps block device mappings. */
+#include "tests/unit/cmocka_all.h"
+
+#include <string.h>
+
+#include "agent/base/json.h"
+#include "compute/block_device_info.h"
+#include "compute/ops/volume_steps.h"
+#include "tests/fakes/fake_http.h"
+#include "tests/fakes/fake_rpc.h"
+
+#define SERVER "00000000-0000-4000-8000-000000000001"
+#define ROW "00000000-0000-4000-8000-00000000000b"
+#define CONNECTION "\"connection_info\": {\"driver_volume_type\": \"rbd\", \"name\": \"p/v1\", \"hosts\": [\"h\"], \"ports\": [\"1\"]}"
+
+typedef struct Cloud {
+    FakeHttp *cinder;
+    char *endpoint;
+    Options options;
+    Keystone *keystone;
+    Host host;
+    RequestContext *ctx;
+    Instance *instance;
+    GPtrArray *bdms;
+    GString *saved;       /* "save", "destroy", ... of mappings */
+    bool conductor_fails;
+} Cloud;
+
+static json_t *
+answer(const RpcTarget *target, const char *method, json_t *args, void *user, NovaError **err)
+{
+    Cloud *cloud = user;
+    const char *asked = json_get_string(args, "objmethod", "");
+
+    (void)target;
+    (void)method;
+    if (cloud->conductor_fails) {
+        nova_error_set(err, NOVA_ERROR_MESSAGING_TIMEOUT, "timed out");
+        return NULL;
+    }
+    g_string_append_printf(cloud->saved, "%s ", asked);
+    return json_pack("[{}, n]");
+}
+
+static int
+set_up(void **state)
+{
+    Cloud *cloud = g_new0(Cloud, 1);
+    json_auto_t *message = json_pack("{s:s, s:s, s:s, s:s, s:b}", "_context_auth_token", "user-token",
+                                     "_context_request_id", "req-1", "_context_user_id", "u",
+                                     "_context_project_id", "p", "_context_is_admin", 0);
+
+    cloud->cinder = fake_http_new();
+    cloud->endpoint = g_strconcat(fake_http_url(cloud->cinder), "/v3/", NULL);
+    cloud->options.cinder.endpoint_template = cloud->endpoint;
+    cloud->options.cinder.catalog_info = "volumev3::publicURL";
+    cloud->options.cinder.cross_az_attach = true;
+    cloud->options.default_group.host = "host1";
+    cloud->options.default_group.block_device_allocate_retries = 3;
+    cloud->keystone = keystone_new();
+    cloud->instance = object_new(&INSTANCE_TYPE);
+    OBJECT_SET_STRING(cloud->instance, uuid, SERVER);
+    OBJECT_SET_STRING(cloud->instance, host, "host1");
+    cloud->ctx = request_context_from_message(message, NULL);
+    cloud->bdms = g_ptr_array_new_with_free_func((GDestroyNotify)block_device_mapping_free);
+    cloud->saved = g_string_new(NULL);
+    cloud->host = (Host){
+        .options = &cloud->options,
+        .name = "host1",
+        .conductor = conductor_new(NULL),
+        .cinder = cinder_new(&cloud->options, cloud->keystone),
+        .connectors = connectors_new(&cloud->options, "/nonexistent"),
+    };
+    fake_rpc_reset(answer, cloud);
+    *state = cloud;
+    return 0;
+}
+
+static int
+tear_down(void **state)
+{
+    Cloud *cloud = *state;
+
+    g_ptr_array_unref(cloud->bdms);
+    connectors_free(cloud->host.connectors);
+    cinder_free(cloud->host.cinder);
+    conductor_free(cloud->host.conductor);
+    keystone_free(cloud->keystone);
+    fake_http_free(cloud->cinder);
+    request_context_unref(cloud->ctx);
+    instance_free(cloud->instance);
+    g_string_free(cloud->saved, TRUE);
+    g_free(cloud->endpoint);
+    g_free(cloud);
+    return 0;
+}
+
+/* Of the JSON of its fields besides the usual ones. */
+static BlockDeviceMapping *
+add_row(Cloud *cloud, const char *source, const char *fields)
+{
+    json_t *data = json_pack("{s:s, s:s, s:s, s:s, s:b, s:i}", "uuid", ROW, "instance_uuid", SERVER, "source_type",
+                             source, "destination_type", "volume", "no_device", 0, "boot_index", 0);
+    json_auto_t *more = json_loads(fields, 0, NULL);
+    json_auto_t *primitive = NULL;
+    BlockDeviceMapping *bdm;
+
+    assert_non_null(more);
+    json_object_update(data, more);
+    primitive = json_pack("{s:s, s:s, s:s, s:o}", "nova_object.name", "BlockDeviceMapping",
+                          "nova_object.namespace", "nova", "nova_object.version", "1.21",
+                          "nova_object.data", data);
+    bdm = block_device_mapping_from_json(primitive, NULL);
+    assert_non_null(bdm);
+    g_ptr_array_add(cloud->bdms, bdm);
+    return bdm;
+}
+
+static void
+reply(Cloud *cloud, const char *method, const char *path, int status, const char *body)
+{
+    fake_http_reply(cloud->cinder, method, path, status, body);
+}
+
+static void
+reply_status(Cloud *cloud, const char *status)
+{
+    g_autofree char *body = g_strdup_printf(
+        "{\"volume\": {\"id\": \"v1\", \"status\": \"%s\", \"size\": 2, \"availability_zone\": \"az1\"}}", status);
+
+    reply(cloud, "GET", "/v3/volumes/v1", 200, body);
+}
+
+/* Cinder's part of opening attachment a1. */
+static void
+reply_open(Cloud *cloud)
+{
+    reply_status(cloud, "reserved");
+    reply(cloud, "PUT", "/v3/attachments/a1", 200,
+          "{\"attachment\": {\"id\": \"a1\", \"volume_id\": \"v1\", \"status\": \"attaching\", " CONNECTION "}}");
+    reply(cloud, "POST", "/v3/attachments/a1/action", 204, NULL);
+}
+
+/* Cinder's part of making volume v1 and reserving it by a1. */
+static void
+reply_make(Cloud *cloud)
+{
+    reply(cloud, "POST", "/v3/volumes", 202, "{\"volume\": {\"id\": \"v1\", \"status\": \"creating\", \"size\": 2}}");
+    reply_status(cloud, "available");
+    reply(cloud, "POST", "/v3/attachments", 200, "{\"attachment\": {\"id\": \"a1\"}}");
+}
+
+static void
+assert_log(Cloud *cloud, const char *expected)
+{
+    g_autofree char *log = fake_http_log(cloud->cinder);
+
+    assert_string_equal(log, expected);
+    assert_int_equal(fake_http_n_unexpected(cloud->cinder), 0);
+    assert_int_equal(fake_http_n_unused(cloud->cinder), 0);
+}
+
+static json_t *
+new_volume(Cloud *cloud, int request)
+{
+    json_auto_t *body = fake_request_json(fake_http_request(cloud->cinder, request));
+
+    return json_incref(json_object_get(body, "volume"));
+}
+
+static bool
+prepare(Cloud *cloud, const GPtrArray *notes, BlockDevices **ret_devices, NovaError **err)
+{
+    Operation op = {.host = &cloud->host, .ctx = cloud->ctx, .instance = cloud->instance,
+                    .is_resumed = notes != NULL, .notes = notes};
+    g_autoptr(BlockDevices) devices = block_device_info_make(cloud->instance, cloud->bdms, VOLUMES_ALL);
+    bool ok = volumes_prepare(&op, devices, err);
+
+    if (ret_devices)
+        *ret_devices = g_steal_pointer(&devices);
+    return ok;
+}
+
+#define OPENED "GET /v3/volumes/v1\nPUT /v3/attachments/a1\nPOST /v3/attachments/a1/action\n"
+#define MADE "POST /v3/volumes\nGET /v3/volumes/v1\nPOST /v3/attachments\n"
+
+/* ---- volumes that are made ---- */
+
+static void
+an_image_becomes_a_volume_that_is_opened_to_this_host(void **state)
+{
+    Cloud *cloud = *state;
+    BlockDeviceMapping *bdm = add_row(cloud, "image", "{\"image_id\": \"i1\", \"volume_size\": 2, \"device_name\": \"/dev/vda\"}");
+    g_autoptr(BlockDevices) devices = NULL;
+    json_auto_t *asked = NULL, *kept = NULL;
+
+    reply(cloud, "POST", "/v3/volumes", 202, "{\"volume\": {\"id\": \"v1\", \"status\": \"creating\", \"size\": 2}}");
+    reply_status(cloud, "creating");
+    reply_status(cloud, "downloading");
+    reply_status(cloud, "available");
+    reply(cloud, "POST", "/v3/attachments", 200, "{\"attachment\": {\"id\": \"a1\"}}");
+    reply_open(cloud);
+    assert_true(prepare(cloud, NULL, &devices, NULL));
+    assert_log(cloud, "POST /v3/volumes\nGET /v3/volumes/v1\nGET /v3/volumes/v1\nGET /v3/volumes/v1\n"
+                      "POST /v3/attachments\n" OPENED);
+    asked = new_volume(cloud, 0);
+    assert_string_equal(json_get_string(asked, "imageRef", NULL), "i1");
+    assert_int_equal(json_get_int(asked, "size", 0), 2);
+    assert_string_equal(bdm->volume_id, "v1");
+    assert_string_equal(bdm->attachment_id, "a1");
+    kept = json_parse(bdm->connection_info, strlen(bdm->connection_info), NULL);
+    assert_string_equal(json_get_string(kept, "serial", NULL), "v1");
+    assert_string_equal(json_get_string(kept, "driver_volume_type", NULL), "rbd");
+    assert_true(json_equal(kept, ((BlockDevice *)devices->volumes->pdata[0])->connection_info));
+    assert_string_equal(cloud->saved->str, "save ");
+    assert_false(object_has_changes(bdm));
+}
+
+static void
+a_snapshot_s_volume_has_the_type_of_its_origin(void **state)
+{
+    Cloud *cloud = *state;
+    json_auto_t *asked = NULL;
+
+    add_row(cloud, "snapshot", "{\"snapshot_id\": \"s1\", \"volume_size\": null}");
+    reply(cloud, "GET", "/v3/snapshots/s1", 200, "{\"snapshot\": {\"id\": \"s1\", \"volume_id\": \"v0\"}}");
+    reply(cloud, "GET", "/v3/volumes/v0", 200, "{\"volume\": {\"id\": \"v0\", \"volume_type\": \"fast\"}}");
+    reply_make(cloud);
+    reply_open(cloud);
+    assert_true(prepare(cloud, NULL, NULL, NULL));
+    assert_log(cloud, "GET /v3/snapshots/s1\nGET /v3/volumes/v0\n" MADE OPENED);
+    asked = new_volume(cloud, 2);
+    assert_string_equal(json_get_string(asked, "snapshot_id", NULL), "s1");
+    assert_string_equal(json_get_string(asked, "volume_type", NULL), "fast");
+    assert_int_equal(((BlockDeviceMapping *)cloud->bdms->pdata[0])->volume_size.value, 2);
+}
+
+static void
+a_blank_volume_is_named_after_its_server(void **state)
+{
+    Cloud *cloud = *state;
+    json_auto_t *asked = NULL;
+
+    cloud->options.cinder.cross_az_attach = false;
+    OBJECT_SET_STRING(cloud->instance, availability_zone, "az1");
+    add_row(cloud, "blank", "{\"volume_size\": 2}");
+    reply_make(cloud);
+    reply_open(cloud);
+    assert_true(prepare(cloud, NULL, NULL, NULL));
+    asked = new_volume(cloud, 0);
+    assert_string_equal(json_get_string(asked, "name", NULL), SERVER "-blank-vol");
+    assert_string_equal(json_get_string(asked, "availability_zone", NULL), "az1");
+}
+
+static void
+an_existing_volume_is_only_opened(void **state)
+{
+    Cloud *cloud = *state;
+
+    add_row(cloud, "volume", "{\"volume_id\": \"v1\", \"attachment_id\": \"a1\", \"volume_size\": null}");
+    reply_open(cloud);
+    assert_true(prepare(cloud, NULL, NULL, NULL));
+    assert_log(cloud, OPENED);
+}
+
+/* ---- and what goes wrong ---- */
+
+static void
+a_volume_that_does_not_come_to_be_is_told_and_deleted_with_the_server(void **state)
+{
+    static const struct {
+        const char *row, *status, *more;
+    } cases[] = {
+        {"{\"delete_on_termination\": true, \"image_id\": \"i1\", \"volume_size\": 1}", "error",
+         "DELETE /v3/volumes/v1\n"},
+        {"{\"delete_on_termination\": false, \"image_id\": \"i1\", \"volume_size\": 1}", "error", ""},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        Cloud *cloud;
+        BlockDeviceMapping *bdm;
+        g_autoptr(NovaError) error = NULL;
+        g_autofree char *log = NULL;
+
+        if (i > 0) {
+            tear_down(state);
+            set_up(state);
+        }
+        cloud = *state;
+        bdm = add_row(cloud, "image", cases[i].row);
+        reply(cloud, "POST", "/v3/volumes", 202, "{\"volume\": {\"id\": \"v1\", \"status\": \"creating\"}}");
+        reply_status(cloud, cases[i].status);
+        if (*cases[i].more)
+            reply(cloud, "DELETE", "/v3/volumes/v1", 202, NULL);
+        assert_false(prepare(cloud, NULL, NULL, &error));
+        assert_string_equal(nova_error_class(error), "InvalidBDM");
+        assert_string_equal(nova_error_message(error),
+                            "Volume v1 did not finish being created even after we waited 0 seconds or 1 attempts. "
+                            "And its status is error.");
+        log = g_strconcat("POST /v3/volumes\nGET /v3/volumes/v1\n", cases[i].more, NULL);
+        assert_log(cloud, log);
+        assert_null(bdm->volume_id);
+    }
+}
+
+static void
+waiting_for_a_volume_ends_after_as_many_looks_as_configured(void **state)
+{
+    Cloud *cloud = *state;
+    g_autoptr(NovaError) error = NULL;
+
+    add_row(cloud, "blank", "{\"volume_size\": 1}");
+    reply(cloud, "POST", "/v3/volumes", 202, "{\"volume\": {\"id\": \"v1\"}}");
+    for (int i = 0; i < 4; i++)
+        reply_status(cloud, "creating");
+    assert_false(prepare(cloud, NULL, NULL, &error));
+    assert_non_null(strstr(nova_error_message(error), "or 4 attempts. And its status is creating."));
+    assert_int_equal(fake_http_n_unused(cloud->cinder), 0);
+}
+
+static void
+a_quota_that_is_exceeded_keeps_its_name(void **state)
+{
+    Cloud *cloud = *state;
+    g_autoptr(NovaError) error = NULL;
+
+    add_row(cloud, "blank", "{\"volume_size\": 1}");
+    reply(cloud, "POST", "/v3/volumes", 413, "{\"overLimit\": {\"code\": 413, \"message\": \"too many\"}}");
+    assert_false(prepare(cloud, NULL, NULL, &error));
+    assert_string_equal(nova_error_class(error), "OverQuota");
+}
+
+static void
+an_attachment_that_cannot_be_opened_is_deleted(void **state)
+{
+    Cloud *cloud = *state;
+    g_autoptr(NovaError) error = NULL;
+
+    add_row(cloud, "volume", "{\"volume_id\": \"v1\", \"attachment_id\": \"a1\", \"volume_size\": 1}");
+    reply_status(cloud, "reserved");
+    reply(cloud, "PUT", "/v3/attachments/a1", 400, "{\"badRequest\": {\"code\": 400, \"message\": \"no\"}}");
+    reply(cloud, "DELETE", "/v3/attachments/a1", 200, "{\"attachments\": []}");
+    assert_false(prepare(cloud, NULL, NULL, &error));
+    assert_string_equal(nova_error_class(error), "InvalidBDM");
+    assert_log(cloud, "GET /v3/volumes/v1\nPUT /v3/attachments/a1\nDELETE /v3/attachments/a1\n");
+}
+
+/* ---- after a crash ---- */
+
+static void
+a_volume_that_was_made_before_the_crash_is_used(void **state)
+{
+    Cloud *cloud = *state;
+    BlockDeviceMapping *bdm = add_row(cloud, "image", "{\"image_id\": \"i1\", \"volume_size\": 2}");
+    g_autoptr(GPtrArray) notes = g_ptr_array_new();
+
+    g_ptr_array_add(notes, (void *)"volume " ROW " v1");
+    reply(cloud, "GET", "/v3/attachments?instance_id=" SERVER, 200, "{\"attachments\": [{\"id\": \"a0\"}]}");
+    reply(cloud, "DELETE", "/v3/attachments/a0", 200, "{\"attachments\": []}");
+    reply_status(cloud, "available");
+    reply_status(cloud, "available");
+    reply(cloud, "POST", "/v3/attachments", 200, "{\"attachment\": {\"id\": \"a1\"}}");
+    reply_open(cloud);
+    assert_true(prepare(cloud, notes, NULL, NULL));
+    assert_int_equal(fake_http_n_unused(cloud->cinder), 0);
+    assert_string_equal(bdm->volume_id, "v1");
+}
+
+static void
+an_attachment_that_was_opened_before_the_crash_is_replaced(void **state)
+{
+    Cloud *cloud = *state;
+    BlockDeviceMapping *bdm = add_row(cloud, "volume", "{\"volume_id\": \"v1\", \"attachment_id\": \"a0\", \"volume_size\": 1}");
+    g_autoptr(GPtrArray) notes = g_ptr_array_new();
+
+    reply(cloud, "GET", "/v3/attachments?instance_id=" SERVER, 200, "{\"attachments\": [{\"id\": \"a0\"}]}");
+    reply(cloud, "POST", "/v3/attachments", 200, "{\"attachment\": {\"id\": \"a1\"}}");
+    reply(cloud, "DELETE", "/v3/attachments/a0", 200, "{\"attachments\": []}");
+    reply_open(cloud);
+    assert_true(prepare(cloud, notes, NULL, NULL));
+    assert_string_equal(bdm->attachment_id, "a1");
+    assert_int_equal(fake_http_n_unused(cloud->cinder), 0);
+}
+
+/* ---- the end ---- */
+
+static void
+an_abandoned_server_s_own_volumes_and_rows_go(void **state)
+{
+    Cloud *cloud = *state;
+
+    add_row(cloud, "volume", "{\"volume_id\": \"v1\", \"attachment_id\": \"a1\", \"delete_on_termination\": true}");
+    add_row(cloud, "volume", "{\"volume_id\": \"v2\", \"attachment_id\": \"a2\", \"delete_on_termination\": false}");
+    add_row(cloud, "blank", "{\"delete_on_termination\": true}");
+    reply(cloud, "DELETE", "/v3/attachments/a1", 200, "{\"attachments\": []}");
+    reply(cloud, "DELETE", "/v3/attachments/a2", 404, "{}");
+    reply(cloud, "DELETE", "/v3/volumes/v1", 202, NULL);
+    volumes_abandon(&cloud->host, cloud->ctx, cloud->instance, cloud->bdms);
+    assert_log(cloud, "DELETE /v3/attachments/a1\nDELETE /v3/attachments/a2\nDELETE /v3/volumes/v1\n");
+    assert_string_equal(cloud->saved->str, "destroy ");
+}
+
+static void
+one_attachment_that_stays_does_not_keep_the_others(void **state)
+{
+    Cloud *cloud = *state;
+
+    add_row(cloud, "volume", "{\"volume_id\": \"v1\", \"attachment_id\": \"a1\"}");
+    add_row(cloud, "volume", "{\"volume_id\": \"v2\", \"attachment_id\": \"a2\"}");
+    reply(cloud, "DELETE", "/v3/attachments/a1", 409, "{\"conflictingRequest\": {\"message\": \"no\"}}");
+    reply(cloud, "DELETE", "/v3/attachments/a2", 200, "{\"attachments\": []}");
+    volumes_release(&cloud->host, cloud->ctx, cloud->instance, cloud->bdms);
+    assert_log(cloud, "DELETE /v3/attachments/a1\nDELETE /v3/attachments/a2\n");
+}
+
+/* ---- moves and agreement ---- */
+
+static void
+the_old_attachment_goes_once_the_row_has_the_new_one(void **state)
+{
+    Cloud *cloud = *state;
+    BlockDeviceMapping *bdm = add_row(cloud, "volume", "{\"volume_id\": \"v1\", \"attachment_id\": \"a1\"}");
+    Operation op = {.host = &cloud->host, .ctx = cloud->ctx, .instance = cloud->instance};
+    g_autoptr(NovaError) error = NULL;
+
+    reply(cloud, "POST", "/v3/attachments", 200, "{\"attachment\": {\"id\": \"a2\"}}");
+    cloud->conductor_fails = true;
+    assert_false(volumes_reserve_anew(&op, cloud->bdms, &error));
+    assert_log(cloud, "POST /v3/attachments\n");
+
+    OBJECT_SET_STRING(bdm, attachment_id, "a1");
+    cloud->conductor_fails = false;
+    reply(cloud, "POST", "/v3/attachments", 200, "{\"attachment\": {\"id\": \"a3\"}}");
+    reply(cloud, "DELETE", "/v3/attachments/a1", 200, "{\"attachments\": []}");
+    assert_true(volumes_reserve_anew(&op, cloud->bdms, NULL));
+    assert_string_equal(bdm->attachment_id, "a3");
+    assert_string_equal(cloud->saved->str, "save ");
+}
+
+static void
+attachments_that_one_side_forgot_are_forgotten(void **state)
+{
+    Cloud *cloud = *state;
+
+    add_row(cloud, "volume", "{\"volume_id\": \"v1\", \"attachment_id\": \"a1\"}");
+    add_row(cloud, "volume", "{\"volume_id\": \"v2\", \"attachment_id\": \"a2\"}");
+    reply(cloud, "GET", "/v3/attachments?instance_id=" SERVER, 200,
+          "{\"attachments\": [{\"id\": \"a1\"}, {\"id\": \"a9\"}]}");
+    reply(cloud, "GET", "/v3/attachments/a2", 404, "{}");
+    reply(cloud, "GET", "/v3/attachments/a1", 200, "{\"attachment\": {\"id\": \"a1\", " CONNECTION "}}");
+    reply(cloud, "DELETE", "/v3/attachments/a9", 200, "{\"attachments\": []}");
+    volumes_forget_dangling(&cloud->host, cloud->ctx, cloud->instance, cloud->bdms);
+    assert_int_equal(cloud->bdms->len, 1);
+    assert_string_equal(cloud->saved->str, "destroy ");
+    assert_int_equal(fake_http_n_unused(cloud->cinder), 0);
+}
+
+static void
+nothing_is_forgotten_while_cinder_does_not_answer(void **state)
+{
+    Cloud *cloud = *state;
+
+    add_row(cloud, "volume", "{\"volume_id\": \"v1\", \"attachment_id\": \"a1\"}");
+    fake_http_stop(cloud->cinder);
+    volumes_forget_dangling(&cloud->host, cloud->ctx, cloud->instance, cloud->bdms);
+    assert_int_equal(cloud->bdms->len, 1);
+    assert_string_equal(cloud->saved->str, "");
+}
+
+static void
+a_refresh_follows_cinder_or_keeps_what_is_known(void **state)
+{
+    Cloud *cloud = *state;
+    g_autoptr(BlockDevices) devices = NULL;
+    const BlockDevice *first, *second;
+
+    add_row(cloud, "volume", "{\"volume_id\": \"v1\", \"attachment_id\": \"a1\", \"connection_info\": "
+                             "\"{\\\"data\\\": {\\\"name\\\": \\\"old\\\", \\\"multipath_id\\\": \\\"m\\\"}, \\\"multiattach\\\": true}\"}");
+    add_row(cloud, "volume", "{\"volume_id\": \"v2\", \"attachment_id\": \"a2\", \"connection_info\": "
+                             "\"{\\\"data\\\": {\\\"name\\\": \\\"old\\\"}}\"}");
+    devices = block_device_info_make(cloud->instance, cloud->bdms, VOLUMES_CONNECTED);
+    first = devices->volumes->pdata[0];
+    second = devices->volumes->pdata[1];
+    reply(cloud, "GET", "/v3/attachments/a1", 200, "{\"attachment\": {\"id\": \"a1\", \"volume_id\": \"v1\", " CONNECTION "}}");
+    reply(cloud, "GET", "/v3/attachments/a2", 404, "{}");
+    volumes_try_refresh(&cloud->host, cloud->ctx, devices);
+    assert_string_equal(json_get_string(json_get_object(first->connection_info, "data"), "name", NULL), "p/v1");
+    assert_string_equal(json_get_string(json_get_object(first->connection_info, "data"), "multipath_id", NULL), "m");
+    assert_true(json_is_true(json_object_get(first->connection_info, "multiattach")));
+    assert_string_equal(json_get_string(json_get_object(second->connection_info, "data"), "name", NULL), "old");
+}
+
+static void
+images_have_no_business_with_cinder(void **state)
+{
+    Cloud *cloud = *state;
+    BlockDeviceMapping *bdm = add_row(cloud, "image", "{\"destination_type\": \"local\", \"delete_on_termination\": true}");
+    Operation op = {.host = &cloud->host, .ctx = cloud->ctx, .instance = cloud->instance, .is_resumed = true};
+    g_autoptr(BlockDevices) devices = block_device_info_make(cloud->instance, cloud->bdms, VOLUMES_ALL);
+
+    (void)bdm;
+    assert_true(volumes_prepare(&op, devices, NULL));
+    assert_true(volumes_connect(&cloud->host, cloud->ctx, cloud->instance, devices, NULL));
+    assert_true(volumes_disconnect(&cloud->host, cloud->ctx, cloud->instance, devices, false, NULL));
+    assert_true(volumes_reserve_anew(&op, cloud->bdms, NULL));
+    assert_true(volumes_arrive(&op, cloud->bdms, devices, NULL));
+    volumes_abandon(&cloud->host, cloud->ctx, cloud->instance, cloud->bdms);
+    assert_int_equal(fake_http_n_requests(cloud->cinder), 0);
+    assert_string_equal(cloud->saved->str, "");
+}
+
+#define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(an_image_becomes_a_volume_that_is_opened_to_this_host),
+        CASE(a_snapshot_s_volume_has_the_type_of_its_origin),
+        CASE(a_blank_volume_is_named_after_its_server),
+        CASE(an_existing_volume_is_only_opened),
+        CASE(a_volume_that_does_not_come_to_be_is_told_and_deleted_with_the_server),
+        CASE(waiting_for_a_volume_ends_after_as_many_looks_as_configured),
+        CASE(a_quota_that_is_exceeded_keeps_its_name),
+        CASE(an_attachment_that_cannot_be_opened_is_deleted),
+        CASE(a_volume_that_was_made_before_the_crash_is_used),
+        CASE(an_attachment_that_was_opened_before_the_crash_is_replaced),
+        CASE(an_abandoned_server_s_own_volumes_and_rows_go),
+        CASE(one_attachment_that_stays_does_not_keep_the_others),
+        CASE(the_old_attachment_goes_once_the_row_has_the_new_one),
+        CASE(attachments_that_one_side_forgot_are_forgotten),
+        CASE(nothing_is_forgotten_while_cinder_does_not_answer),
+        CASE(a_refresh_follows_cinder_or_keeps_what_is_known),
+        CASE(images_have_no_business_with_cinder),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
