@@ -13,6 +13,7 @@
 #include "compute/ops/group_policy.h"
 #include "compute/ops/spawn.h"
 #include "compute/ops/steps.h"
+#include "compute/ops/volume_steps.h"
 #include "compute/resource_tracker.h"
 #include "storage/config_drive.h"
 #include "storage/disks.h"
@@ -231,7 +232,8 @@ map_block_devices(Build *build, NovaError **err)
     if (!map_guest(build, err) || !save_device_names(build, err))
         return false;
     step_set_states(op->instance, VM_STATE_BUILDING, TASK_STATE_BLOCK_DEVICE_MAPPING);
-    return conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT_ANY, err);
+    return conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT_ANY, err) &&
+           volumes_prepare(op, build->plan->devices, err);
 }
 
 static bool
@@ -318,7 +320,7 @@ read_bdms(Build *build, NovaError **err)
     Operation *op = build->op;
 
     build->bdms = conductor_bdms_by_instance(op->host->conductor, op->ctx, op->instance->uuid, err);
-    return build->bdms && step_refuse_volumes(build->bdms, err);
+    return build->bdms != NULL;
 }
 
 static void

@@ -6,9 +6,33 @@
 #include "agent/base/log.h"
 #include "compute/ops/spawn.h"
 #include "compute/ops/steps.h"
+#include "compute/ops/volume_steps.h"
 #include "compute/resource_tracker.h"
 
 /* ---- undoing ---- */
+
+/* The server's block device mappings, also of a build that a process before us had begun. */
+static const GPtrArray *
+rows(Build *build)
+{
+    static const GPtrArray none;
+    Operation *op = build->op;
+
+    if (build->plan)
+        return build->plan->bdms;
+    if (!build->bdms)
+        build->bdms = conductor_bdms_by_instance(op->host->conductor, op->ctx, op->instance->uuid, NULL);
+    return build->bdms ? build->bdms : &none;
+}
+
+static void
+disconnect_volumes(Build *build)
+{
+    Operation *op = build->op;
+    g_autoptr(BlockDevices) devices = block_device_info_make(op->instance, rows(build), VOLUMES_CONNECTED);
+
+    volumes_let_go(op->host, op->ctx, op->instance, devices);
+}
 
 static void
 undo_guest(Build *build)
@@ -22,6 +46,7 @@ undo_guest(Build *build)
         network = cached = step_cached_network(op->instance, NULL);
     if (network && !step_destroy_guest(op->host, op->instance, network, false, &error))
         LOG_WARNING("Cleaning up the guest: %s", nova_error_details(error));
+    disconnect_volumes(build);
     if (build->has_files && !step_remove_files(op->host, op->instance, &files))
         LOG_WARNING("Cleaning up: %s", nova_error_details(files));
 }
@@ -153,6 +178,8 @@ end_in_error(Build *build, NovaError *owned)
 
     if (!create_fault(build, error, &failure))
         LOG_WARNING("Failed to record the instance's fault: %s", nova_error_details(failure));
+    if (!nova_error_is(error, NOVA_ERROR_RESCHEDULED_EXCEPTION))
+        volumes_abandon(op->host, op->ctx, op->instance, rows(build));
     spawn_leave_host(op->instance);
     step_set_states(op->instance, VM_STATE_ERROR, TASK_STATE_NONE);
     step_set_power_state(op->instance, POWER_STATE_NOSTATE);
@@ -273,6 +300,8 @@ undo_and_tell(Build *build, const NovaError *error)
     if (build->plan)
         notifier_instance(notifier, op->ctx, op->instance, "shutdown", "start", NULL);
     undo_guest(build);
+    if (build->has_files) /* the guest was being made: what comes next attaches anew */
+        volumes_release(op->host, op->ctx, op->instance, rows(build));
     if (build->plan)
         notifier_instance(notifier, op->ctx, op->instance, "shutdown", "end", NULL);
     if (build->is_claimed)

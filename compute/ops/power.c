@@ -10,6 +10,7 @@
 #include "compute/ops/shares.h"
 #include "compute/ops/shelve.h"
 #include "compute/ops/steps.h"
+#include "compute/ops/volume_steps.h"
 #include "compute/resource_tracker.h"
 
 bool
@@ -160,6 +161,18 @@ record_rebooted(Operation *op, VmState vm_state, NovaError **err)
     return true;
 }
 
+/* A reboot is what mends a server whose attachments Cinder and the record see differently. */
+static bool
+forget_dangling_volumes(Operation *op, NovaError **err)
+{
+    g_autoptr(GPtrArray) bdms =
+        conductor_bdms_by_instance(op->host->conductor, op->ctx, op->instance->uuid, err);
+
+    if (bdms)
+        volumes_forget_dangling(op->host, op->ctx, op->instance, bdms);
+    return bdms != NULL;
+}
+
 bool
 op_reboot_instance(Operation *op, NovaError **err)
 {
@@ -171,7 +184,7 @@ op_reboot_instance(Operation *op, NovaError **err)
     NovaError *error = NULL;
 
     LOG_INFO("Rebooting instance");
-    if (!step_load_instance(op->host, op->ctx, instance, err) ||
+    if (!step_load_instance(op->host, op->ctx, instance, err) || !forget_dangling_volumes(op, err) ||
         !(network = step_refresh_network(op->host, op->ctx, instance, err)))
         return false;
     if (!announce_reboot(op, is_soft, err))

@@ -7,8 +7,11 @@
 #include "agent/base/log.h"
 #include "compute/ops/spawn.h"
 #include "compute/ops/steps.h"
+#include "compute/ops/volume_steps.h"
 #include "compute/resource_tracker.h"
 #include "storage/disks.h"
+
+#define GIB ((int64_t)1 << 30)
 
 typedef struct Rebuild {
     Operation *op;
@@ -83,7 +86,7 @@ plan_guest(Rebuild *rebuild, NovaError **err)
         if (!image)
             return false;
     }
-    rebuild->plan = step_plan_guest_of(op->host, op->ctx, op->instance, image, err);
+    rebuild->plan = step_plan_guest_of(op->host, op->ctx, op->instance, image, VOLUMES_ALL, err);
     return rebuild->plan != NULL;
 }
 
@@ -97,11 +100,47 @@ remove_old(Rebuild *rebuild, NovaError **err)
                               "The current driver does not support preserving ephemeral partitions.");
     if (!step_power_off(op->host, op->instance, true, err) ||
         !step_destroy_guest(op->host, op->instance, rebuild->plan->network, false, err) ||
+        !volumes_disconnect(op->host, op->ctx, op->instance, rebuild->plan->devices, false, err) ||
+        !volumes_reserve_anew(op, rebuild->plan->bdms, err) ||
         !disks_remove_volumes(op->host->options, op->instance->uuid, err))
         return false;
     if (!disks_delete(op->host->options, op->instance->uuid))
         return nova_error_set(err, NOVA_ERROR_OS_ERROR, "The old files of the instance cannot be removed");
     return true;
+}
+
+static bool
+wait_for_image(Rebuild *rebuild, const char *volume_id, NovaError **err)
+{
+    Operation *op = rebuild->op;
+    const Options *options = op->host->options;
+    int64_t gib = (json_get_int(rebuild->image, "size", 0) + GIB - 1) / GIB;
+    int64_t timeout_s = CLAMP(options->default_group.reimage_timeout_per_gb * gib, 0, 7 * 86400);
+    g_autoptr(EventWaiter) waiter =
+        instance_events_prepare(op->host->events, op->instance->uuid, "volume-reimaged", &volume_id, 1);
+
+    return cinder_volume_reimage(op->host->cinder, op->ctx, volume_id,
+                                 json_get_string(rebuild->image, "id", ""), true, err) &&
+           instance_events_wait(waiter, (int)timeout_s * 1000, err);
+}
+
+/* _rebuild_volume_backed_instance(): Cinder writes the image over the volume, which is reserved meanwhile. */
+static bool
+reimage_root(Rebuild *rebuild, NovaError **err)
+{
+    Operation *op = rebuild->op;
+    const GPtrArray *bdms = rebuild->plan->bdms;
+    const BlockDeviceMapping *root = block_device_info_root(bdms);
+    const char *reason = "Failed to rebuild volume backed instance.";
+    g_autoptr(NovaError) error = NULL;
+
+    if (!json_get_bool(op->args, "reimage_boot_volume", false) || !block_device_info_boots_from_volume(bdms) ||
+        !root->volume_id || wait_for_image(rebuild, root->volume_id, &error))
+        return true;
+    LOG_ERROR("Failed to rebuild volume backed instance: %s", nova_error_details(error));
+    nova_error_set(err, NOVA_ERROR_BUILD_ABORT_EXCEPTION, "Build of instance %s aborted: %s",
+                   op->instance->uuid, reason);
+    return false;
 }
 
 static bool
@@ -116,6 +155,7 @@ make_new(Rebuild *rebuild, NovaError **err)
     };
 
     if (!announce(op, TASK_STATE_REBUILD_BLOCK_DEVICE_MAPPING, EXPECT(REBUILDING), err) ||
+        !volumes_prepare(op, rebuild->plan->devices, err) ||
         !announce(op, TASK_STATE_REBUILD_SPAWNING, EXPECT(REBUILD_BLOCK_DEVICE_MAPPING), err) ||
         !spawn_guest(&spawn, err))
         return false;
@@ -147,7 +187,7 @@ rebuild_guest(Rebuild *rebuild, NovaError **err)
     notify(rebuild, "start", NULL);
     step_set_power_state(op->instance, step_power_state(op->host, op->instance));
     if (!announce(op, TASK_STATE_REBUILDING, EXPECT(REBUILDING), err) || !plan_guest(rebuild, err) ||
-        !remove_old(rebuild, err) || !make_new(rebuild, err))
+        !remove_old(rebuild, err) || !reimage_root(rebuild, err) || !make_new(rebuild, err))
         return false;
     if (was_stopped && !stop_again(op, err))
         return false;

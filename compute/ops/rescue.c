@@ -110,13 +110,47 @@ is_stable(const ImageMeta *image)
            json_object_get(image->properties, "hw_rescue_bus");
 }
 
+/* What the volume's image was, as Cinder has kept it (block_device.get_image_metadata_from_volume()). */
+static ImageMeta *
+image_of_volume(const CinderVolume *volume, NovaError **err)
+{
+    static const char *const not_properties[] = {"image_id", "image_name", "size", "checksum",
+                                                 "container_format", "disk_format", "min_ram", "min_disk"};
+    json_t *properties = json_deep_copy(json_get_object(volume->json, "volume_image_metadata"));
+    json_auto_t *record = NULL;
+
+    if (!properties)
+        properties = json_object();
+    record = json_pack("{s:o, s:s, s:I}", "properties", properties, "status", "active", "size",
+                       (json_int_t)(volume->size_gib << 30));
+    for (size_t i = 0; i < G_N_ELEMENTS(not_properties); i++)
+        json_object_del(properties, not_properties[i]);
+    return image_meta_from_dict(record, err);
+}
+
+/* Of a server that boots from a volume (block_device.get_bdm_image_metadata()). */
+static ImageMeta *
+fetch_image_of_root(Operation *op, const GPtrArray *bdms, NovaError **err)
+{
+    const BlockDeviceMapping *root = block_device_info_root(bdms);
+    g_autoptr(CinderVolume) volume = NULL;
+
+    if (root && is_given(root->image_id))
+        return fetch_image(op, root->image_id, err);
+    if (!root || !root->volume_id)
+        return NULL;
+    volume = cinder_volume_get(op->host->cinder, op->ctx, root->volume_id, err);
+    return volume ? image_of_volume(volume, err) : NULL;
+}
+
 /* The image that the server was made from; NULL without an error: the record knows it. */
 static bool
-fetch_own_image(Operation *op, ImageMeta **ret_image, NovaError **err)
+fetch_own_image(Operation *op, const GPtrArray *bdms, ImageMeta **ret_image, NovaError **err)
 {
     NovaError *error = NULL;
 
-    *ret_image = is_given(op->instance->image_ref) ? fetch_image(op, op->instance->image_ref, &error) : NULL;
+    *ret_image = is_given(op->instance->image_ref) ? fetch_image(op, op->instance->image_ref, &error)
+                                                   : fetch_image_of_root(op, bdms, &error);
     if (!error)
         return true;
     if (!nova_error_is(error, NOVA_ERROR_IMAGE_NOT_FOUND))
@@ -135,7 +169,7 @@ make_plan(Rescue *rescue, NovaError **err)
         conductor_bdms_by_instance(op->host->conductor, op->ctx, op->instance->uuid, err);
     ImageMeta *own = NULL;
 
-    if (!bdms || !step_refuse_volumes(bdms, err) || (stable && !fetch_own_image(op, &own, err)))
+    if (!bdms || (stable && !fetch_own_image(op, bdms, &own, err)))
         return false;
     LOG_INFO(stable ? "Attempting a stable device rescue" : "Attempting rescue");
     rescue->plan = guest_plan_new_rescue(
@@ -219,7 +253,7 @@ boot_rescue(Rescue *rescue, NovaError **err)
         !step_destroy_guest(host, op->instance, rescue->plan->network, true, err))
         return false;
     start.plan = rescue->plan;
-    return step_start_guest(host, op->instance, &start, err);
+    return step_start_guest(host, op->ctx, op->instance, &start, err);
 }
 
 /* ---- the methods ---- */

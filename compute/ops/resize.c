@@ -15,6 +15,7 @@
 #include "compute/ops/move.h"
 #include "compute/ops/spawn.h"
 #include "compute/ops/steps.h"
+#include "compute/ops/volume_steps.h"
 #include "network/vif_plug.h"
 #include "storage/disk_move.h"
 #include "storage/disks.h"
@@ -296,7 +297,9 @@ check_disks(Resize *resize, NovaError **err)
     const Operation *op = resize->op;
     g_autofree char *own = move_claim_host_address(op->host->options, op->host->node);
 
-    if (resize->flavor->root_gb < op->instance->flavor->root_gb ||
+    bool has_local_root = !block_device_info_boots_from_volume(resize->plan->bdms);
+
+    if ((has_local_root && resize->flavor->root_gb < op->instance->flavor->root_gb) ||
         resize->flavor->ephemeral_gb < ephemeral_gib(resize))
         return refuse(resize, "Unable to resize disk down.", err);
     if (!disks_are_files(op->host->options) && disk_map_find(resize->plan->disk_map, "disk"))
@@ -319,7 +322,8 @@ move_disks(Resize *resize, json_t **ret_disks, NovaError **err)
     json_auto_t *disks = NULL;
 
     if (!step_power_off(op->host, op->instance, clean, err) ||
-        !vif_unplug_all(op->host->ovsdb, options, resize->plan->network->vifs, uuid, err))
+        !vif_unplug_all(op->host->ovsdb, options, resize->plan->network->vifs, uuid, err) ||
+        !volumes_disconnect(op->host, op->ctx, op->instance, resize->plan->devices, false, err))
         return false;
     names = move_disk_names(options, uuid);
     disks = disk_move_describe(options, uuid, names, err);
@@ -386,7 +390,8 @@ send_server(Resize *resize, NovaError **err)
     resize->plan = step_plan_guest(op->host, op->ctx, op->instance, err);
     if (!resize->plan || !check_disks(resize, err) || !move_disks(resize, &disks, err))
         return false;
-    return neutron_migrate_instance_start(op->host->neutron, op->ctx, op->instance,
+    return volumes_reserve_anew(op, resize->plan->bdms, err) &&
+           neutron_migrate_instance_start(op->host->neutron, op->ctx, op->instance,
                                           resize->migration->dest_compute, err) &&
            move_save_status(op, resize->migration, "post-migrating", err) && hand_over(resize, disks, err);
 }
@@ -490,11 +495,11 @@ make_guest(Resize *resize, NovaError **err)
         return false;
     if (json_object_size(image_dict) > 0 && !(image = image_meta_from_dict(image_dict, err)))
         return false;
-    resize->plan = step_plan_guest_of(op->host, op->ctx, op->instance, image, err);
+    resize->plan = step_plan_guest_of(op->host, op->ctx, op->instance, image, VOLUMES_CONNECTED, err);
     start.plan = resize->plan;
     if (!resize->plan || !disk_move_convert(options, op->instance->uuid, disks, err) ||
         !step_create_disks(op->host, op->ctx, op->instance, resize->plan, err) ||
-        !step_start_guest(op->host, op->instance, &start, err))
+        !volumes_arrive(op, resize->plan->bdms, resize->plan->devices, err) || !step_start_guest(op->host, op->ctx, op->instance, &start, err))
         return false;
     if (!start.stays_off)
         sync_time(op);
@@ -529,7 +534,7 @@ finish(Resize *resize, NovaError **err)
             move_set_flavor(instance, old);
         return false;
     }
-    return announce_resized(resize, err);
+    return volumes_complete(op, err) && announce_resized(resize, err);
 }
 
 /* The server is this host's, running or not: so are its allocations; those of the old size end. */

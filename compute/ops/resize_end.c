@@ -15,6 +15,7 @@
 #include "compute/ops/move.h"
 #include "compute/ops/spawn.h"
 #include "compute/ops/steps.h"
+#include "compute/ops/volume_steps.h"
 #include "storage/disk_move.h"
 #include "storage/disks.h"
 #include "storage/instance_folder.h"
@@ -184,11 +185,17 @@ remove_new(Operation *op, const Migration *migration, const NetworkInfo *network
 {
     bool is_shared = is_storage_shared(op, migration->source_compute);
 
-    if (!step_destroy_guest(op->host, op->instance, network, is_shared, err))
+    g_autoptr(GPtrArray) bdms =
+        conductor_bdms_by_instance(op->host->conductor, op->ctx, op->instance->uuid, err);
+    g_autoptr(BlockDevices) devices = NULL;
+
+    if (!bdms || !step_destroy_guest(op->host, op->instance, network, is_shared, err))
         return false;
+    devices = block_device_info_make(op->instance, bdms, VOLUMES_CONNECTED);
+    volumes_let_go(op->host, op->ctx, op->instance, devices);
     if (!is_shared && !disks_delete(op->host->options, op->instance->uuid))
         LOG_WARNING("Some files of the instance could not be removed");
-    return true;
+    return volumes_reserve_anew(op, bdms, err);
 }
 
 static bool
@@ -259,13 +266,13 @@ make_old_guest(Operation *op, const NetworkInfo *network, NovaError **err)
     if (!disk_move_restore(op->host->options, op->instance->uuid, err))
         return false;
     plan = step_plan_guest(op->host, op->ctx, op->instance, err);
-    if (!plan)
+    if (!plan || !volumes_arrive(op, plan->bdms, plan->devices, err))
         return false;
     if (!start.stays_off)
         waiter = spawn_prepare_plug_events(op, plan);
     start.plan = plan;
     start.waiter = waiter;
-    return step_start_guest(op->host, op->instance, &start, err);
+    return step_start_guest(op->host, op->ctx, op->instance, &start, err);
 }
 
 static bool
@@ -288,7 +295,8 @@ take_back(Operation *op, Migration *migration, NovaError **err)
         !conductor_drop_migration_context(op->host->conductor, op->ctx, op->instance, err))
         return false;
     OBJECT_SET_STRING(op->instance, launched_at, now);
-    return conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT(RESIZE_REVERTING), err);
+    return conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT(RESIZE_REVERTING), err) &&
+           volumes_complete(op, err);
 }
 
 /* ACTIVE; or STOPPED by way of the ordinary stop, as Nova does. */

@@ -9,6 +9,7 @@
 #include "compute/ops/snapshot.h"
 #include "compute/ops/spawn.h"
 #include "compute/ops/steps.h"
+#include "compute/ops/volume_steps.h"
 #include "compute/resource_tracker.h"
 #include "storage/disks.h"
 
@@ -54,18 +55,23 @@ remove_from_host(Operation *op, NovaError **err)
     g_autoptr(NetworkInfo) network =
         neutron_fetch_instance_nw_info(op->host->neutron, op->ctx, op->instance, &all, err);
     g_autoptr(GPtrArray) ports = g_ptr_array_new();
+    g_autoptr(GPtrArray) bdms =
+        network ? conductor_bdms_by_instance(op->host->conductor, op->ctx, op->instance->uuid, err) : NULL;
+    g_autoptr(BlockDevices) devices = NULL;
 
-    if (!network)
+    if (!bdms)
         return false;
+    devices = block_device_info_make(op->instance, bdms, VOLUMES_CONNECTED);
     for (guint i = 0; i < network->vifs->len; i++)
         g_ptr_array_add(ports, ((Vif *)network->vifs->pdata[i])->id);
     neutron_unbind_ports(op->host->neutron, op->ctx, ports, false);
     if (!step_destroy_guest(op->host, op->instance, network, false, err) ||
         !disks_remove_volumes(op->host->options, op->instance->uuid, err))
         return false;
+    volumes_let_go(op->host, op->ctx, op->instance, devices);
     if (!disks_delete(op->host->options, op->instance->uuid))
         LOG_WARNING("Some files of the instance could not be removed");
-    return true;
+    return volumes_reserve_anew(op, bdms, err);
 }
 
 /* Before the state says so: who polls it may want the room at once. */

@@ -77,7 +77,7 @@ spawn_guest(const Spawn *spawn, NovaError **err)
         return false;
     waiter = spawn_prepare_plug_events(op, spawn->plan);
     start.waiter = waiter;
-    if (!step_start_guest(op->host, op->instance, &start, err))
+    if (!step_start_guest(op->host, op->ctx, op->instance, &start, err))
         return nova_error_prefix(err, "starting the guest");
     LOG_INFO("Took %.2f seconds to spawn the instance on the hypervisor.",
              (double)(g_get_monotonic_time() - started) / 1e6);

@@ -9,6 +9,7 @@
 #include "agent/base/json.h"
 #include "agent/base/log.h"
 #include "compute/device_metadata.h"
+#include "compute/ops/volume_steps.h"
 #include "compute/pci_providers.h"
 #include "network/vif_plug.h"
 #include "storage/disks.h"
@@ -98,23 +99,9 @@ step_set_error_state(Host *host, const RequestContext *ctx, Instance *instance)
         LOG_WARNING("Setting the instance to ERROR: %s", nova_error_details(error));
 }
 
-bool
-step_refuse_volumes(const GPtrArray *bdms, NovaError **err)
-{
-    for (guint i = 0; i < bdms->len; i++) {
-        const BlockDeviceMapping *bdm = bdms->pdata[i];
-
-        if (g_strcmp0(bdm->destination_type, "volume") == 0 && !bdm->no_device)
-            return nova_error_set(err, NOVA_ERROR_INVALID_BDM,
-                                  "Block Device Mapping is Invalid: this release of the agent "
-                                  "attaches no volumes.");
-    }
-    return true;
-}
-
 GuestPlan *
 step_plan_guest_of(Host *host, const RequestContext *ctx, Instance *instance, ImageMeta *image,
-                   NovaError **err)
+                   VolumeChoice choice, NovaError **err)
 {
     g_autoptr(ImageMeta) owned = image;
     g_autoptr(NetworkInfo) network = NULL;
@@ -124,16 +111,16 @@ step_plan_guest_of(Host *host, const RequestContext *ctx, Instance *instance, Im
         return NULL;
     network = step_cached_network(instance, err);
     bdms = network ? conductor_bdms_by_instance(host->conductor, ctx, instance->uuid, err) : NULL;
-    if (!bdms || !step_refuse_volumes(bdms, err))
+    if (!bdms)
         return NULL;
     return guest_plan_new(host->guest_config, instance, g_steal_pointer(&owned),
-                          g_steal_pointer(&network), g_steal_pointer(&bdms), VOLUMES_CONNECTED, err);
+                          g_steal_pointer(&network), g_steal_pointer(&bdms), choice, err);
 }
 
 GuestPlan *
 step_plan_guest(Host *host, const RequestContext *ctx, Instance *instance, NovaError **err)
 {
-    return step_plan_guest_of(host, ctx, instance, NULL, err);
+    return step_plan_guest_of(host, ctx, instance, NULL, VOLUMES_CONNECTED, err);
 }
 
 json_t *
@@ -249,8 +236,8 @@ run_guest(Host *host, Guest *guest, const StartGuest *start, NovaError **err)
     return !start->waiter || guest_resume(guest, err);
 }
 
-bool
-step_start_guest(Host *host, Instance *instance, const StartGuest *start, NovaError **err)
+static bool
+define_and_run(Host *host, Instance *instance, const StartGuest *start, NovaError **err)
 {
     g_autofree char *xml = guest_config_make_xml(host->guest_config, start->plan, instance, err);
     g_autoptr(Guest) guest = NULL;
@@ -265,6 +252,20 @@ step_start_guest(Host *host, Instance *instance, const StartGuest *start, NovaEr
         return true;
     if (!step_destroy_guest(host, instance, start->plan->network, false, &undo))
         LOG_WARNING("Cleaning up the failed guest: %s", nova_error_details(undo));
+    return false;
+}
+
+bool
+step_start_guest(Host *host, const RequestContext *ctx, Instance *instance, const StartGuest *start,
+                 NovaError **err)
+{
+    const BlockDevices *devices = start->plan->devices;
+
+    if (!volumes_connect(host, ctx, instance, devices, err))
+        return false;
+    if (define_and_run(host, instance, start, err))
+        return true;
+    volumes_let_go(host, ctx, instance, devices);
     return false;
 }
 
@@ -302,15 +303,28 @@ step_destroy_guest(Host *host, const Instance *instance, const NetworkInfo *netw
     return vif_unplug_all(host->ovsdb, host->options, network->vifs, instance->uuid, err);
 }
 
+/* A connection that Cinder would describe otherwise by now (a Ceph monitor that moved) is used as it was
+ * only to end it. */
+static bool
+close_old_guest(Host *host, const RequestContext *ctx, Instance *instance, const GuestPlan *plan,
+                NovaError **err)
+{
+    if (!step_destroy_guest(host, instance, plan->network, true, err) ||
+        !volumes_disconnect(host, ctx, instance, plan->devices, true, err))
+        return false;
+    volumes_try_refresh(host, ctx, plan->devices);
+    return true;
+}
+
 bool
 step_recreate_guest(Host *host, const RequestContext *ctx, Instance *instance, NovaError **err)
 {
     g_autoptr(GuestPlan) plan = step_plan_guest(host, ctx, instance, err);
     StartGuest start = {.plan = plan};
 
-    return plan && step_destroy_guest(host, instance, plan->network, true, err) &&
+    return plan && close_old_guest(host, ctx, instance, plan, err) &&
            step_create_disks(host, ctx, instance, plan, err) &&
-           step_start_guest(host, instance, &start, err);
+           step_start_guest(host, ctx, instance, &start, err);
 }
 
 /* Nova counts its attempts, and a periodic task of its looks for deleted instances that are not

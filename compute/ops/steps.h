@@ -20,9 +20,10 @@ bool step_note_devices(Host *host, const RequestContext *ctx, Instance *instance
 GuestPlan *step_plan_guest(Host *host, const RequestContext *ctx, Instance *instance,
                            NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
-/* The same from another image, which is owned then; NULL: the record's. */
+/* The same from another image, which is owned then (NULL: the record's), with these volumes. */
 GuestPlan *step_plan_guest_of(Host *host, const RequestContext *ctx, Instance *instance,
-                              ImageMeta *image, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+                              ImageMeta *image, VolumeChoice choice, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
 
 /* request_spec.requested_resources of a message → {port or group id: [provider uuid]}. New
  * reference. */
@@ -36,7 +37,8 @@ bool step_create_disks(Host *host, const RequestContext *ctx, const Instance *in
 
 /* Defines the domain anew and starts it. 'waiter' NULL: running at once; else it starts paused and
  * runs when the waiter has got its events. VirtualInterfaceCreateException when they stay away and
- * vif_plugging_is_fatal. The ports are plugged before. On failure no domain is left. */
+ * vif_plugging_is_fatal. Before, volumes are connected and the ports are plugged. On failure no domain and
+ * no connection is left. */
 typedef struct StartGuest {
     const GuestPlan *plan;
     EventWaiter *waiter;
@@ -45,14 +47,11 @@ typedef struct StartGuest {
     void *user;
     bool stays_off; /* defined, its ports plugged, but not started */
 } StartGuest;
-bool step_start_guest(Host *host, Instance *instance, const StartGuest *start, NovaError **err)
-    G_GNUC_WARN_UNUSED_RESULT;
+bool step_start_guest(Host *host, const RequestContext *ctx, Instance *instance, const StartGuest *start,
+                      NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
-/* A volume among the mappings is more than this release does: InvalidBDM. */
-bool step_refuse_volumes(const GPtrArray *bdms, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
-
-/* Stops the guest (if there is one), forgets its definition and unplugs its ports. Nothing there
- * is a success. */
+/* Stops the guest (if there is one), forgets its definition and unplugs its ports; its volumes stay
+ * connected. Nothing there is a success. */
 bool step_destroy_guest(Host *host, const Instance *instance, const NetworkInfo *network,
                         bool keep_firmware_state, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 

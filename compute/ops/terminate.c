@@ -6,15 +6,19 @@
 #include "agent/base/log.h"
 #include "compute/ops/shares.h"
 #include "compute/ops/steps.h"
+#include "compute/ops/volume_steps.h"
 #include "compute/resource_tracker.h"
 
 static bool
-shut_down(Operation *op, const NetworkInfo *network, NovaError **err)
+shut_down(Operation *op, const NetworkInfo *network, const GPtrArray *bdms, NovaError **err)
 {
+    g_autoptr(BlockDevices) devices = block_device_info_make(op->instance, bdms, VOLUMES_CONNECTED);
+
     notifier_instance(op->host->notifier, op->ctx, op->instance, "shutdown", "start", NULL);
     LOG_INFO("Terminating instance");
     if (!step_destroy_guest(op->host, op->instance, network, false, err))
         return false;
+    volumes_let_go(op->host, op->ctx, op->instance, devices);
     LOG_INFO("Instance destroyed successfully.");
     return true;
 }
@@ -24,10 +28,8 @@ release_ports(Operation *op, NovaError **err)
 {
     g_autoptr(NovaError) error = NULL;
 
-    if (neutron_deallocate_for_instance(op->host->neutron, op->ctx, op->instance, NULL, &error)) {
-        notifier_instance(op->host->notifier, op->ctx, op->instance, "shutdown", "end", NULL);
+    if (neutron_deallocate_for_instance(op->host->neutron, op->ctx, op->instance, NULL, &error))
         return true;
-    }
     LOG_ERROR("Failed to deallocate network for instance. Error: %s", nova_error_details(error));
     return nova_error_propagate(err, g_steal_pointer(&error));
 }
@@ -75,19 +77,25 @@ known_network(Operation *op, NovaError **err)
 static bool
 delete_instance(Operation *op, NovaError **err)
 {
+    Host *host = op->host;
     g_autoptr(NetworkInfo) network = NULL;
+    g_autoptr(GPtrArray) bdms = NULL;
 
     instance_events_cancel(op->host->events, op->instance->uuid);
     if (!step_load_instance(op->host, op->ctx, op->instance, err))
         return false;
     network = known_network(op, err);
-    if (!network)
+    bdms = network ? conductor_bdms_by_instance(host->conductor, op->ctx, op->instance->uuid, err) : NULL;
+    if (!bdms)
         return false;
-    notifier_instance(op->host->notifier, op->ctx, op->instance, "delete", "start", NULL);
-    if (!shut_down(op, network, err) || !step_remove_files(op->host, op->instance, err) ||
+    notifier_instance(host->notifier, op->ctx, op->instance, "delete", "start", NULL);
+    if (!shut_down(op, network, bdms, err) || !step_remove_files(op->host, op->instance, err) ||
         !release_ports(op, err))
         return false;
     shares_deny_all(op);
+    volumes_release(host, op->ctx, op->instance, bdms);
+    notifier_instance(host->notifier, op->ctx, op->instance, "shutdown", "end", NULL);
+    volumes_delete(host, op->ctx, bdms);
     if (!record_deleted(op, err))
         return false;
     forget_everywhere(op);

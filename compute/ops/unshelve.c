@@ -8,6 +8,7 @@
 #include "compute/ops/shelve.h"
 #include "compute/ops/spawn.h"
 #include "compute/ops/steps.h"
+#include "compute/ops/volume_steps.h"
 #include "compute/recovery.h"
 #include "compute/resource_tracker.h"
 #include "storage/disks.h"
@@ -76,7 +77,7 @@ plan_guest(Unshelve *unshelve, NovaError **err)
         return false;
     if (unshelve->image && !(image = image_meta_from_dict(unshelve->image, err)))
         return false;
-    unshelve->plan = step_plan_guest_of(op->host, op->ctx, op->instance, image, err);
+    unshelve->plan = step_plan_guest_of(op->host, op->ctx, op->instance, image, VOLUMES_ALL, err);
     return unshelve->plan != NULL;
 }
 
@@ -107,7 +108,8 @@ claim_and_spawn(Unshelve *unshelve, NovaError **err)
     if (!plan_guest(unshelve, err))
         return false;
     spawn.plan = unshelve->plan;
-    return unshelve->is_spawned || spawn_guest(&spawn, err);
+    return unshelve->is_spawned ||
+           (volumes_prepare(op, unshelve->plan->devices, err) && spawn_guest(&spawn, err));
 }
 
 static bool
@@ -121,6 +123,17 @@ announce_active(Unshelve *unshelve, NovaError **err)
     return conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT(SPAWNING), err);
 }
 
+/* They stay the server's, reserved. */
+static void
+close_volumes(Unshelve *unshelve)
+{
+    Operation *op = unshelve->op;
+    g_autoptr(NovaError) error = NULL;
+
+    if (unshelve->plan && !volumes_reserve_anew(op, unshelve->plan->bdms, &error))
+        LOG_ERROR("Reserving the volumes of the shelved instance: %s", nova_error_details(error));
+}
+
 /* It stays shelved, on no host; who asked may ask again. */
 static bool
 unshelve_failed(Unshelve *unshelve, NovaError *error, NovaError **err)
@@ -132,6 +145,7 @@ unshelve_failed(Unshelve *unshelve, NovaError *error, NovaError **err)
     if (!disks_remove_volumes(op->host->options, op->instance->uuid, &volumes))
         LOG_WARNING("Removing the disks: %s", nova_error_details(volumes));
     disks_delete(op->host->options, op->instance->uuid);
+    close_volumes(unshelve);
     if (unshelve->is_claimed)
         resource_tracker_drop_claim(op->host->tracker, op->ctx, op->instance);
     undisguise(unshelve);
