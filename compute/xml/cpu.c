@@ -214,10 +214,12 @@ list_features(const DomainBuild *build)
         const bool is_signed = flag[0] == '+' || flag[0] == '-';
         char *feature = g_strconcat(flag[0] == '-' ? "-" : "+", flag + is_signed, NULL);
 
-        if (g_hash_table_add(seen, feature + 1))
-            g_ptr_array_add(features, feature);
-        else
+        if (g_hash_table_contains(seen, feature + 1)) {
             g_free(feature);
+            continue;
+        }
+        g_hash_table_add(seen, feature + 1);
+        g_ptr_array_add(features, feature);
     }
     g_ptr_array_sort(features, compare_features);
     return features;
