@@ -72,6 +72,14 @@ static const Method methods[] = {
      "instance network_id port_id requested_ip tag", ""},
     {"detach_interface", op_detach_interface, LANE_LONG, SERIAL | EVENT | FAULT | DURABLE, NULL, NULL,
      "instance port_id", ""},
+    {"reserve_block_device_name", op_reserve_block_device_name, LANE_DEFAULT, SERIAL | FAULT | REVERT_TASK | DURABLE | UNDOES, NULL, NULL,
+     "instance device volume_id disk_bus device_type tag multiattach", ""},
+    {"attach_volume", op_attach_volume, LANE_DEFAULT, SERIAL | EVENT | FAULT | DURABLE, NULL, NULL,
+     "instance bdm", ""},
+    {"detach_volume", op_detach_volume, LANE_LONG, SERIAL | EVENT | FAULT | DURABLE, NULL, NULL,
+     "volume_id instance attachment_id", ""},
+    {"remove_volume_connection", op_remove_volume_connection, LANE_PEER, DURABLE, NULL, NULL,
+     "volume_id instance", "delete_attachment"},
     {"external_instance_event", op_external_instance_event, LANE_URGENT, DURABLE, NULL, NULL,
      "instances events", ""},
     {"get_console_output", op_get_console_output, LANE_DEFAULT, FAULT | EXPECTED, NULL, NULL,
@@ -114,6 +122,8 @@ static const Method methods[] = {
 static const Method own_methods[] = {
     {"_snapshot_instance", op_do_snapshot_instance, LANE_SNAPSHOT, FAULT | REVERT_TASK | DURABLE | WHILE_TASK, NULL, NULL,
      "instance image_id", ""},
+    {"extend_volume", op_extend_volume, LANE_DEFAULT, EVENT | FAULT | DURABLE, NULL, NULL,
+     "instance extended_volume_id", ""},
 };
 /* clang-format on */
 

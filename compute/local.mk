@@ -148,7 +148,7 @@ libkilonova_a_SOURCES += \
 	compute/volume.c compute/volume.h \
 	compute/volume_guest.c compute/volume_guest.h \
 	compute/volume_secret.c compute/volume_secret.h \
-	compute/ops/interface.c
+	compute/ops/interface.c compute/ops/volumes.c
 unit_tests += tests/unit/test_guest_devices
 
 # Images of a server's disk.
@@ -173,6 +173,7 @@ libkilonova_a_SOURCES += \
 	compute/console_log.c compute/console_log.h compute/console_url.c compute/console_url.h compute/serial_ports.c compute/serial_ports.h \
 	compute/ops/console_access.c compute/ops/host.c compute/ops/network_info.c compute/ops/password.c \
 	compute/ops/quiesce.c compute/ops/rescue.c compute/ops/shares.c compute/ops/shares.h
-unit_tests += tests/unit/test_shares
+unit_tests += tests/unit/test_shares tests/unit/test_volumes
+tests_unit_test_volumes_SOURCES = tests/unit/test_volumes.c $(fake_rpc) $(fake_http)
 tests_unit_test_shares_SOURCES = tests/unit/test_shares.c $(fake_rpc) $(fake_http)
 unit_tests += tests/unit/test_console_log tests/unit/test_console_url tests/unit/test_serial_ports

@@ -223,56 +223,98 @@ save_mapping(Host *host, const RequestContext *ctx, BlockDeviceMapping *bdm, con
     return conductor_bdm_save(host->conductor, ctx, bdm, err);
 }
 
+/* An attach on its way. */
+typedef struct Attach {
+    Host *host;
+    const RequestContext *ctx;
+    Instance *instance;
+    BlockDeviceMapping *bdm;
+    bool to_guest;
+    bool again; /* a process before us had begun it */
+} Attach;
+
+static json_t *
+connection_of(const Attach *attach, const CinderVolume *volume, NovaError **err)
+{
+    json_t *saved = attach->again ? volume_connection_info(attach->bdm) : NULL;
+
+    if (json_object_size(saved) > 0)
+        return saved;
+    json_decref(saved);
+    return export_to_host(attach->host, attach->ctx, attach->bdm, volume, err);
+}
+
 /* The connection has to be in the database before Cinder calls the volume in use: it is what a detach
  * works from. */
 static bool
-attach_exported(Host *host, const RequestContext *ctx, Instance *instance, BlockDeviceMapping *bdm,
-                const CinderVolume *volume, bool to_guest, NovaError **err)
+attach_exported(const Attach *attach, const CinderVolume *volume, NovaError **err)
 {
-    json_auto_t *info = export_to_host(host, ctx, bdm, volume, err);
+    Host *host = attach->host;
+    BlockDeviceMapping *bdm = attach->bdm;
+    json_auto_t *info = connection_of(attach, volume, err);
     g_autoptr(NovaError) undo = NULL;
 
-    if (!info || (to_guest && !volume_guest_attach(host, ctx, instance, bdm, info, err)))
+    if (!info || (attach->to_guest && !volume_guest_attach(host, attach->ctx, attach->instance, bdm, info,
+                                                           attach->again, err)))
         return false;
-    if (save_mapping(host, ctx, bdm, info, volume, err) &&
-        cinder_attachment_complete(host->cinder, ctx, bdm->attachment_id, err))
+    if (save_mapping(host, attach->ctx, bdm, info, volume, err) &&
+        cinder_attachment_complete(host->cinder, attach->ctx, bdm->attachment_id, err))
         return true;
-    if (to_guest && !volume_guest_detach(host, ctx, instance, bdm, info, &undo))
+    if (attach->to_guest && !volume_guest_detach(host, attach->ctx, attach->instance, bdm, info, &undo))
         LOG_WARNING("Driver failed to detach volume %s at %s: %s", bdm->volume_id, bdm->device_name,
                     nova_error_details(undo));
     return false;
 }
 
 static bool
-attach_locked(Host *host, const RequestContext *ctx, Instance *instance, BlockDeviceMapping *bdm,
-              bool to_guest, NovaError **err)
+attach_locked(const Attach *attach, NovaError **err)
 {
-    g_autoptr(CinderVolume) volume = cinder_volume_get(host->cinder, ctx, bdm->volume_id, err);
+    Connectors *connectors = attach->host->connectors;
+    g_autoptr(CinderVolume) volume =
+        cinder_volume_get(attach->host->cinder, attach->ctx, attach->bdm->volume_id, err);
     bool ok;
 
-    if (!volume || !check_zone(host, instance, volume, err))
+    if (!volume || !check_zone(attach->host, attach->instance, volume, err))
         return false;
-    connectors_lock(host->connectors, volume);
-    ok = attach_exported(host, ctx, instance, bdm, volume, to_guest, err);
-    connectors_unlock(host->connectors, volume);
+    connectors_lock(connectors, volume);
+    ok = attach_exported(attach, volume, err);
+    connectors_unlock(connectors, volume);
     return ok;
+}
+
+static bool
+attach_or_release(const Attach *attach, NovaError **err)
+{
+    const BlockDeviceMapping *bdm = attach->bdm;
+    g_autoptr(NovaError) undo = NULL;
+
+    if (!bdm->attachment_id || !bdm->volume_id)
+        return nova_error_set(err, NOVA_ERROR_INVALID_VOLUME,
+                              "Invalid volume: its mapping has no attachment");
+    if (attach_locked(attach, err))
+        return true;
+    if (!cinder_attachment_delete(attach->host->cinder, attach->ctx, bdm->attachment_id, &undo))
+        LOG_WARNING("Attachment %s of volume %s is left: %s", bdm->attachment_id, bdm->volume_id,
+                    nova_error_details(undo));
+    return false;
 }
 
 bool
 volume_attach(Host *host, const RequestContext *ctx, Instance *instance, BlockDeviceMapping *bdm,
               bool to_guest, NovaError **err)
 {
-    g_autoptr(NovaError) undo = NULL;
+    const Attach attach = {host, ctx, instance, bdm, to_guest, false};
 
-    if (!bdm->attachment_id || !bdm->volume_id)
-        return nova_error_set(err, NOVA_ERROR_INVALID_VOLUME,
-                              "Invalid volume: its mapping has no attachment");
-    if (attach_locked(host, ctx, instance, bdm, to_guest, err))
-        return true;
-    if (!cinder_attachment_delete(host->cinder, ctx, bdm->attachment_id, &undo))
-        LOG_WARNING("Attachment %s of volume %s is left: %s", bdm->attachment_id, bdm->volume_id,
-                    nova_error_details(undo));
-    return false;
+    return attach_or_release(&attach, err);
+}
+
+bool
+volume_attach_again(Host *host, const RequestContext *ctx, Instance *instance, BlockDeviceMapping *bdm,
+                    NovaError **err)
+{
+    const Attach attach = {host, ctx, instance, bdm, true, true};
+
+    return attach_or_release(&attach, err);
 }
 
 /* ---- detaching ---- */
@@ -348,8 +390,8 @@ volume_refresh(Host *host, const RequestContext *ctx, BlockDeviceMapping *bdm, N
         connector = connectors_host(host->connectors);
         info = cinder_initialize_connection(host->cinder, ctx, bdm->volume_id, connector, err);
     }
-    if (!info)
-        return false;
+    if (!info || json_object_size(info) == 0)
+        return info != NULL;
     complete_connection(info, bdm, is_multiattach(old));
     volume_set_connection_info(bdm, info);
     return conductor_bdm_save(host->conductor, ctx, bdm, err);

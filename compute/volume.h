@@ -44,6 +44,11 @@ bool volume_disconnect(Host *host, const RequestContext *ctx, const Instance *in
 bool volume_attach(Host *host, const RequestContext *ctx, Instance *instance, BlockDeviceMapping *bdm,
                    bool to_guest, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
+/* The same, to the guest, once more: a process that was killed had begun it, and 'bdm' is as the database
+ * has it. What it had done is kept. */
+bool volume_attach_again(Host *host, const RequestContext *ctx, Instance *instance, BlockDeviceMapping *bdm,
+                         NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+
 /* Out of the guest and off this host; Cinder is told when the guest keeps it (roll_detaching). */
 bool volume_driver_detach(Host *host, const RequestContext *ctx, const Instance *instance,
                           const BlockDeviceMapping *bdm, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
@@ -56,7 +61,7 @@ bool volume_detach(Host *host, const RequestContext *ctx, const Instance *instan
 bool volume_release(Host *host, const RequestContext *ctx, const Instance *instance,
                     const BlockDeviceMapping *bdm, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
-/* The connection as Cinder has it now, into the mapping, which is saved; nothing to do for one that never
- * was connected. */
+/* The connection as Cinder has it now, into the mapping, which is saved; nothing to do when
+ * there never was one, or Cinder has none now. */
 bool volume_refresh(Host *host, const RequestContext *ctx, BlockDeviceMapping *bdm, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;

@@ -13,7 +13,7 @@
 #include "compute/ops/steps.h"
 #include "compute/volume.h"
 
-#define VOLUME_ALIAS "ua-" /* and the volume's id: Nova's name of the device in the domain */
+#define VOLUME_ALIAS "ua-" /* and the volume's id */
 
 /* "vdb" of "/dev/vdb" */
 static const char *
@@ -25,23 +25,54 @@ target_of(const BlockDeviceMapping *bdm)
     return slash ? slash + 1 : name;
 }
 
+/* Nova's alias of the device in the domain; NULL: the volume is not known. Caller frees. */
+static char *
+alias_of(const json_t *connection_info)
+{
+    const char *id = volume_id_of(connection_info);
+
+    return id ? g_strconcat(VOLUME_ALIAS, id, NULL) : NULL;
+}
+
 /* ---- attaching ---- */
 
 static char *
-make_disk(Host *host, Guest *guest, const Instance *instance, const BlockDeviceMapping *bdm,
+make_disk(Host *host, const char *domain_xml, const Instance *instance, const BlockDeviceMapping *bdm,
           const json_t *connection_info, NovaError **err)
 {
-    g_autofree char *domain = guest_fetch_xml(guest, false, err);
     g_autoptr(BlockDevice) volume = block_device_new();
 
-    if (!domain)
-        return NULL;
     volume->device_name = g_strdup(target_of(bdm));
     volume->disk_bus = g_strdup(bdm->disk_bus);
     volume->device_type = g_strdup(bdm->device_type);
     volume->connection_info = json_deep_copy(connection_info);
     return guest_config_make_volume(host->guest_config, instance, volume,
-                                    guest_xml_next_scsi_unit(domain), err);
+                                    guest_xml_next_scsi_unit(domain_xml), err);
+}
+
+static bool
+has_disk(const char *domain_xml, const json_t *connection_info)
+{
+    g_autofree char *wanted = alias_of(connection_info);
+    g_autofree char *alias = NULL;
+    g_autofree char *disk = wanted ? guest_xml_find_disk(domain_xml, NULL, wanted, &alias) : NULL;
+
+    return disk != NULL;
+}
+
+static bool
+plug(Host *host, Guest *guest, const Instance *instance, const BlockDeviceMapping *bdm,
+     const json_t *connection_info, bool again, NovaError **err)
+{
+    g_autofree char *domain = guest_fetch_xml(guest, false, err);
+    g_autofree char *disk = NULL;
+
+    if (!domain)
+        return false;
+    if (again && has_disk(domain, connection_info))
+        return true;
+    disk = make_disk(host, domain, instance, bdm, connection_info, err);
+    return disk && guest_attach_device(guest, disk, err);
 }
 
 static bool
@@ -60,12 +91,11 @@ static bool take_from_guest(const Host *host, Guest *guest, const BlockDeviceMap
 
 static bool
 give_to_guest(Host *host, const RequestContext *ctx, Guest *guest, Instance *instance,
-              const BlockDeviceMapping *bdm, const json_t *connection_info, NovaError **err)
+              const BlockDeviceMapping *bdm, const json_t *connection_info, bool again, NovaError **err)
 {
-    g_autofree char *xml = make_disk(host, guest, instance, bdm, connection_info, err);
     g_autoptr(NovaError) undo = NULL;
 
-    if (!xml || !guest_attach_device(guest, xml, err))
+    if (!plug(host, guest, instance, bdm, connection_info, again, err))
         return false;
     if (note_tags(host, ctx, instance, err))
         return true;
@@ -76,14 +106,14 @@ give_to_guest(Host *host, const RequestContext *ctx, Guest *guest, Instance *ins
 
 bool
 volume_guest_attach(Host *host, const RequestContext *ctx, Instance *instance,
-                    const BlockDeviceMapping *bdm, json_t *connection_info, NovaError **err)
+                    const BlockDeviceMapping *bdm, json_t *connection_info, bool again, NovaError **err)
 {
     g_autoptr(Guest) guest = guest_lookup(host->hypervisor, instance->uuid, err);
     g_autoptr(NovaError) undo = NULL;
 
     if (!guest || !volume_connect(host, ctx, instance, connection_info, err))
         return false;
-    if (give_to_guest(host, ctx, guest, instance, bdm, connection_info, err))
+    if (give_to_guest(host, ctx, guest, instance, bdm, connection_info, again, err))
         return true;
     if (!volume_disconnect(host, ctx, instance, connection_info, NULL, &undo))
         LOG_WARNING("Disconnecting volume %s: %s", bdm->volume_id, nova_error_details(undo));
@@ -92,7 +122,7 @@ volume_guest_attach(Host *host, const RequestContext *ctx, Instance *instance,
 
 /* ---- detaching ---- */
 
-/* By its alias, or, in a domain from before aliases, by its target. */
+/* By its alias, or, in a domain from before aliases or after a swap, by its target. */
 typedef struct WantedDisk {
     char *alias; /* NULL: not known */
     const char *target;
@@ -104,22 +134,14 @@ find_disk(const char *domain_xml, const void *user, char **ret_alias)
     const WantedDisk *wanted = user;
     char *disk = wanted->alias ? guest_xml_find_disk(domain_xml, NULL, wanted->alias, ret_alias) : NULL;
 
-    if (disk)
-        return disk;
-    disk = guest_xml_find_disk(domain_xml, wanted->target, NULL, ret_alias);
-    if (disk && *ret_alias && g_str_has_prefix(*ret_alias, VOLUME_ALIAS)) { /* another volume's */
-        g_clear_pointer(&disk, g_free);
-        g_clear_pointer(ret_alias, g_free);
-    }
-    return disk;
+    return disk ? disk : guest_xml_find_disk(domain_xml, wanted->target, NULL, ret_alias);
 }
 
 static bool
 take_from_guest(const Host *host, Guest *guest, const BlockDeviceMapping *bdm,
                 const json_t *connection_info, NovaError **err)
 {
-    const char *id = volume_id_of(connection_info);
-    g_autofree char *alias = id ? g_strconcat(VOLUME_ALIAS, id, NULL) : NULL;
+    g_autofree char *alias = alias_of(connection_info);
     WantedDisk wanted = {alias, target_of(bdm)};
     GuestDevice device = {wanted.target, find_disk, &wanted};
     NovaError *error = NULL;
@@ -170,6 +192,15 @@ block_name(Guest *guest, const json_t *connection_info, NovaError **err)
     return target;
 }
 
+/* LUKS keeps its header on the volume: how much of it the guest has is in there, and not read yet. */
+static bool
+cannot_grow(const json_t *connection_info, NovaError **err)
+{
+    return nova_error_set(err, NOVA_ERROR_VOLUME_EXTEND_FAILED,
+                          "Volume %s could not be extended. Reason: It is encrypted.",
+                          volume_id_of(connection_info));
+}
+
 bool
 volume_guest_extend(Host *host, const Instance *instance, const json_t *connection_info, int64_t size,
                     NovaError **err)
@@ -179,6 +210,8 @@ volume_guest_extend(Host *host, const Instance *instance, const json_t *connecti
     g_autofree char *name = NULL;
     PowerState state;
 
+    if (json_get_bool(json_get_object(connection_info, "data"), "encrypted", false))
+        return cannot_grow(connection_info, err);
     if (!connectors_extend(host->connectors, connection_info, size, &new_size, err))
         return false;
     guest = guest_lookup(host->hypervisor, instance->uuid, err);

@@ -10,10 +10,10 @@
 #include "compute/operation.h"
 
 /* Connects the host (connection_info is told the path), then the guest, whose tags are noted in the saved
- * record. All of it or nothing. */
+ * record. All of it or nothing. 'again': the guest may have it already. */
 bool volume_guest_attach(Host *host, const RequestContext *ctx, Instance *instance,
-                         const BlockDeviceMapping *bdm, json_t *connection_info, NovaError **err)
-    G_GNUC_WARN_UNUSED_RESULT;
+                         const BlockDeviceMapping *bdm, json_t *connection_info, bool again,
+                         NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
 /* A guest that is not there, or does not have it, has let go. DeviceDetachFailed. */
 bool volume_guest_detach(Host *host, const RequestContext *ctx, const Instance *instance,

@@ -35,6 +35,14 @@ instance_of_event(const json_t *instances, const char *uuid)
     return NULL;
 }
 
+/* volume-extended: host and guest are told of the new size. */
+static void
+extend_volume(Operation *op, Instance *instance, const char *volume_id)
+{
+    op->host->queue_method(op->host, "extend_volume", op->ctx, instance,
+                           json_pack("{s:s}", "extended_volume_id", volume_id));
+}
+
 static void
 handle_event(Operation *op, const InstanceExternalEvent *event)
 {
@@ -48,6 +56,11 @@ handle_event(Operation *op, const InstanceExternalEvent *event)
 
         if (instance)
             op->host->queue_work(op->host, "network-changed", refresh_network, op->ctx, instance);
+    } else if (strcmp(event->name, "volume-extended") == 0) {
+        Instance *instance = primitive ? instance_from_json(primitive, NULL) : NULL;
+
+        if (instance)
+            extend_volume(op, instance, tag);
     } else if (!instance_events_deliver(op->host->events, event->instance_uuid, event->name, tag,
                                         event->status ? event->status : "completed")) {
         LOG_DEBUG("No waiting events found dispatching %s-%s", event->name, tag);

@@ -54,6 +54,13 @@ bool op_unshelve_instance(Operation *op, NovaError **err);
 bool op_attach_interface(Operation *op, NovaError **err);
 bool op_detach_interface(Operation *op, NovaError **err);
 
+/* volumes.c; extend_volume comes with an event */
+bool op_reserve_block_device_name(Operation *op, NovaError **err);
+bool op_attach_volume(Operation *op, NovaError **err);
+bool op_detach_volume(Operation *op, NovaError **err);
+bool op_remove_volume_connection(Operation *op, NovaError **err);
+bool op_extend_volume(Operation *op, NovaError **err);
+
 /* events.c */
 bool op_external_instance_event(Operation *op, NovaError **err);
 

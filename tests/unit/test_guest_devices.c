@@ -51,6 +51,36 @@ test_interface_that_is_not_there(void **state G_GNUC_UNUSED)
     assert_null(guest_xml_find_interface("<domain/>", "fa:16:3e:00:00:01", &alias));
 }
 
+static void
+test_disk_is_found_by_target_or_alias(void **state G_GNUC_UNUSED)
+{
+    static const char xml[] =
+        "<domain><devices><disk><target dev='vda'/></disk>"
+        "<disk><target dev='vdb'/><serial>v1</serial><alias name='ua-v1'/></disk></devices></domain>";
+    g_autofree char *alias = NULL, *none = NULL;
+    g_autofree char *by_alias = guest_xml_find_disk(xml, NULL, "ua-v1", &alias);
+    g_autofree char *by_target = guest_xml_find_disk(xml, "vda", NULL, &none);
+    g_autofree char *target = guest_xml_target_of_serial(xml, "v1");
+    char *nothing = NULL;
+
+    assert_non_null(strstr(by_alias, "vdb"));
+    assert_string_equal(alias, "ua-v1");
+    assert_non_null(strstr(by_target, "vda"));
+    assert_null(none);
+    assert_string_equal(target, "vdb");
+    assert_null(guest_xml_find_disk(xml, "vdc", "ua-v2", &nothing));
+    assert_null(guest_xml_target_of_serial(xml, "v2"));
+}
+
+static void
+test_next_scsi_unit_is_after_the_highest(void **state G_GNUC_UNUSED)
+{
+    assert_int_equal(guest_xml_next_scsi_unit(domain_xml), 1);
+    assert_int_equal(guest_xml_next_scsi_unit("<domain/>"), 0);
+    assert_int_equal(guest_xml_next_scsi_unit("<domain><devices><disk><target bus='ide'/>"
+                                              "<address type='drive' unit='7'/></disk></devices></domain>"), 0);
+}
+
 /* ---- metadata ---- */
 
 typedef struct Fixture {
@@ -230,6 +260,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_interface_is_found_by_its_address),
         cmocka_unit_test(test_interface_that_is_not_there),
+        cmocka_unit_test(test_disk_is_found_by_target_or_alias),
+        cmocka_unit_test(test_next_scsi_unit_is_after_the_highest),
         cmocka_unit_test_setup_teardown(test_tagged_port, setup, teardown),
         cmocka_unit_test_setup_teardown(test_port_with_vlan_and_trust_needs_no_tag, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tagged_disk_on_a_bus_without_a_text, setup, teardown),

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Volumes that come and go, between a Cinder that answers from a script, a control plane that keeps one
+ * mapping, and a libvirt without the guest. */
+#include "tests/unit/cmocka_all.h"
+
+#include <string.h>
+
+#include "agent/base/json.h"
+#include "compute/ops/ops.h"
+#include "compute/volume.h"
+#include "tests/fakes/fake_http.h"
+#include "tests/fakes/fake_rpc.h"
+
+#define SERVER "20c1e28b-32bb-4017-b5f3-2c73da878513"
+#define VOLUME "4859e662-60e5-4ceb-a694-36d983a5c90c"
+#define ATTACHMENT "38f3f25d-0c5b-4405-8af1-8a7fec19c5e8"
+#define LOCAL                                                                                               \
+    "{\"driver_volume_type\": \"local\", \"data\": {\"device_path\": \"/dev/loop1\"}, \"serial\": \"" VOLUME "\"}"
+
+static char *no_drivers[] = {NULL};
+
+typedef struct Cloud {
+    FakeHttp *cinder;
+    char *endpoint;
+    Options options;
+    Keystone *keystone;
+    Host host;
+    RequestContext *ctx;
+    Instance *instance;
+    json_t *mapping; /* nova_object.data as the database has it; NULL: none */
+    GString *done;   /* "destroy\nsave connection_info\n" */
+} Cloud;
+
+/* An object that has no changes. Takes ownership of 'data'. */
+static json_t *
+stored(const char *name, const char *version, json_t *data)
+{
+    json_t *primitive = object_new_primitive(name, version, data);
+
+    json_object_del(primitive, "nova_object.changes");
+    return primitive;
+}
+
+static json_t *
+answer(const RpcTarget *target, const char *method, json_t *args, void *user, NovaError **err)
+{
+    Cloud *cloud = user;
+    const char *asked = json_get_string(args, "objmethod", "");
+    const json_t *changes = json_object_get(json_object_get(args, "objinst"), "nova_object.changes");
+
+    (void)target;
+    (void)method;
+    if (strcmp(asked, "get_by_volume_and_instance") == 0) {
+        if (cloud->mapping)
+            return stored("BlockDeviceMapping", "1.21", json_incref(cloud->mapping));
+        nova_error_set(err, NOVA_ERROR_VOLUME_BDM_NOT_FOUND, "No volume Block Device Mapping with id %s.", VOLUME);
+        return NULL;
+    }
+    if (strcmp(asked, "destroy") == 0 || strcmp(asked, "save") == 0) {
+        g_string_append_printf(cloud->done, "%s%s%s\n", asked, json_array_size(changes) > 0 ? " " : "",
+                               json_array_size(changes) > 0 ? json_string_value(json_array_get(changes, 0)) : "");
+        return json_pack("[{}, n]");
+    }
+    return json_pack("{}");
+}
+
+static Instance *
+make_instance(void)
+{
+    json_auto_t *primitive = stored(
+        "Instance", "2.8",
+        json_pack("{s:s, s:s, s:{}, s:[], s:n, s:n, s:n, s:n, s:n}", "uuid", SERVER, "host", "host1",
+                  "system_metadata", "tags", "keypairs", "pci_devices", "pci_requests", "numa_topology",
+                  "device_metadata"));
+    Instance *instance = instance_from_json(primitive, NULL);
+
+    assert_non_null(instance);
+    return instance;
+}
+
+static int
+set_up(void **state)
+{
+    static const HypervisorCallbacks nobody = {0};
+    Cloud *cloud = g_new0(Cloud, 1);
+
+    cloud->cinder = fake_http_new();
+    cloud->endpoint = g_strconcat(fake_http_url(cloud->cinder), "/v3", NULL);
+    cloud->keystone = keystone_new();
+    cloud->options.cinder.auth.auth_type = "none";
+    cloud->options.cinder.endpoint_template = cloud->endpoint;
+    cloud->options.cinder.catalog_info = "volumev3::publicURL";
+    cloud->options.cinder.cross_az_attach = true;
+    cloud->options.default_group.host = "host1";
+    cloud->options.oslo_messaging_notifications.driver = no_drivers;
+    cloud->options.notifications.notification_format = "both";
+    cloud->ctx = request_context_new_admin();
+    cloud->instance = make_instance();
+    cloud->done = g_string_new(NULL);
+    cloud->host = (Host){
+        .options = &cloud->options,
+        .name = "host1",
+        .conductor = conductor_new(NULL),
+        .cinder = cinder_new(&cloud->options, cloud->keystone),
+        .connectors = connectors_new(&cloud->options, "/nonexistent"),
+        .hypervisor = hypervisor_new("test:///default", &nobody),
+    };
+    cloud->host.notifier = notifier_new(NULL, cloud->host.conductor, &cloud->options);
+    fake_rpc_reset(answer, cloud);
+    *state = cloud;
+    return 0;
+}
+
+static int
+tear_down(void **state)
+{
+    Cloud *cloud = *state;
+
+    notifier_free(cloud->host.notifier);
+    hypervisor_free(cloud->host.hypervisor);
+    connectors_free(cloud->host.connectors);
+    cinder_free(cloud->host.cinder);
+    conductor_free(cloud->host.conductor);
+    keystone_free(cloud->keystone);
+    fake_http_free(cloud->cinder);
+    request_context_unref(cloud->ctx);
+    instance_free(cloud->instance);
+    json_decref(cloud->mapping);
+    g_string_free(cloud->done, TRUE);
+    g_free(cloud->endpoint);
+    g_free(cloud);
+    return 0;
+}
+
+/* As reserve_block_device_name has left it, and attachment_create. */
+static json_t *
+mapping(const char *connection_info)
+{
+    return json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:s?, s:n}", "id", 12, "instance_uuid", SERVER,
+                     "source_type", "volume", "destination_type", "volume", "device_name", "/dev/vdb", "volume_id",
+                     VOLUME, "attachment_id", ATTACHMENT, "no_device", 0, "connection_info", connection_info, "tag");
+}
+
+static bool
+run(Cloud *cloud, bool (*method)(Operation *op, NovaError **err), json_t *args, bool is_resumed,
+    NovaError **err)
+{
+    json_auto_t *owned = args;
+    Operation op = {.host = &cloud->host, .ctx = cloud->ctx, .instance = cloud->instance, .args = args,
+                    .is_resumed = is_resumed};
+    bool ok = method(&op, err);
+
+    json_decref(op.result);
+    return ok;
+}
+
+static void
+reply(Cloud *cloud, const char *method, const char *path, int status, const char *body)
+{
+    fake_http_reply(cloud->cinder, method, path, status, body);
+}
+
+static void
+reply_volume(Cloud *cloud)
+{
+    reply(cloud, "GET", "/v3/volumes/" VOLUME, 200, "{\"volume\": {\"id\": \"" VOLUME "\", \"size\": 2}}");
+}
+
+static void
+assert_asked(Cloud *cloud, const char *expected)
+{
+    g_autofree char *log = fake_http_log(cloud->cinder);
+
+    assert_string_equal(log, expected);
+    assert_int_equal(fake_http_n_unexpected(cloud->cinder), 0);
+}
+
+static json_t *
+detach_arguments(void)
+{
+    return json_pack("{s:s, s:s}", "volume_id", VOLUME, "attachment_id", ATTACHMENT);
+}
+
+static json_t *
+attach_arguments(void)
+{
+    return json_pack("{s:o}", "bdm", stored("BlockDeviceMapping", "1.21", mapping(NULL)));
+}
+
+static void
+a_volume_of_a_server_that_is_not_running_is_let_go(void **state)
+{
+    Cloud *cloud = *state;
+
+    cloud->mapping = mapping(LOCAL);
+    reply_volume(cloud);
+    reply(cloud, "DELETE", "/v3/attachments/" ATTACHMENT, 200, "{\"attachments\": []}");
+    assert_true(run(cloud, op_detach_volume, detach_arguments(), false, NULL));
+    assert_asked(cloud, "GET /v3/volumes/" VOLUME "\nDELETE /v3/attachments/" ATTACHMENT "\n");
+    assert_string_equal(cloud->done->str, "destroy\n");
+}
+
+static void
+a_host_that_cannot_let_go_leaves_the_volume_in_use(void **state)
+{
+    Cloud *cloud = *state;
+    g_autoptr(NovaError) error = NULL;
+
+    cloud->mapping = mapping("{\"driver_volume_type\": \"nosuch\", \"data\": {}}");
+    reply_volume(cloud);
+    reply(cloud, "POST", "/v3/volumes/" VOLUME "/action", 202, NULL);
+    assert_false(run(cloud, op_detach_volume, detach_arguments(), false, &error));
+    assert_string_equal(nova_error_class(error), "VolumeDriverNotFound");
+    assert_asked(cloud, "GET /v3/volumes/" VOLUME "\nPOST /v3/volumes/" VOLUME "/action\n");
+    assert_string_equal(cloud->done->str, "");
+}
+
+static void
+a_detach_that_was_killed_at_its_end_is_over(void **state)
+{
+    Cloud *cloud = *state;
+
+    assert_true(run(cloud, op_detach_volume, detach_arguments(), true, NULL));
+    assert_asked(cloud, "");
+}
+
+static void
+a_volume_that_is_not_attached_cannot_be_detached(void **state)
+{
+    Cloud *cloud = *state;
+    g_autoptr(NovaError) error = NULL;
+
+    assert_false(run(cloud, op_detach_volume, detach_arguments(), false, &error));
+    assert_string_equal(nova_error_class(error), "VolumeBDMNotFound");
+}
+
+static void
+a_failed_attach_leaves_neither_attachment_nor_mapping(void **state)
+{
+    Cloud *cloud = *state;
+    g_autoptr(NovaError) error = NULL;
+
+    reply_volume(cloud);
+    reply(cloud, "PUT", "/v3/attachments/" ATTACHMENT, 200,
+          "{\"attachment\": {\"id\": \"" ATTACHMENT "\", \"connection_info\": {\"driver_volume_type\": \"local\", "
+          "\"device_path\": \"/dev/loop1\"}}}");
+    reply(cloud, "DELETE", "/v3/attachments/" ATTACHMENT, 200, "{\"attachments\": []}");
+    assert_false(run(cloud, op_attach_volume, attach_arguments(), false, &error));
+    assert_string_equal(nova_error_class(error), "InstanceNotFound"); /* libvirt has no such guest */
+    assert_asked(cloud, "GET /v3/volumes/" VOLUME "\nPUT /v3/attachments/" ATTACHMENT "\nDELETE /v3/attachments/"
+                        ATTACHMENT "\n");
+    assert_string_equal(cloud->done->str, "destroy\n");
+}
+
+static void
+an_attach_that_cinder_refuses_is_undone(void **state)
+{
+    Cloud *cloud = *state;
+    g_autoptr(NovaError) error = NULL;
+
+    reply_volume(cloud);
+    reply(cloud, "PUT", "/v3/attachments/" ATTACHMENT, 400, "{\"badRequest\": {\"message\": \"no\"}}");
+    reply(cloud, "DELETE", "/v3/attachments/" ATTACHMENT, 404, "{}");
+    assert_false(run(cloud, op_attach_volume, attach_arguments(), false, &error));
+    assert_string_equal(nova_error_class(error), "InvalidInput");
+    assert_string_equal(cloud->done->str, "destroy\n");
+}
+
+static void
+a_volume_to_boot_from_is_only_exported(void **state)
+{
+    Cloud *cloud = *state;
+    json_auto_t *primitive = stored("BlockDeviceMapping", "1.21", mapping(NULL));
+    g_autoptr(BlockDeviceMapping) bdm = block_device_mapping_from_json(primitive, NULL);
+    json_auto_t *info = NULL;
+
+    reply_volume(cloud);
+    reply(cloud, "PUT", "/v3/attachments/" ATTACHMENT, 200,
+          "{\"attachment\": {\"id\": \"" ATTACHMENT "\", \"connection_info\": {\"driver_volume_type\": \"rbd\", "
+          "\"name\": \"volumes/v\"}}}");
+    reply(cloud, "POST", "/v3/attachments/" ATTACHMENT "/action", 204, NULL);
+    assert_true(volume_attach(&cloud->host, cloud->ctx, cloud->instance, bdm, false, NULL));
+    info = volume_connection_info(bdm);
+    assert_string_equal(json_get_string(info, "serial", ""), VOLUME);
+    assert_int_equal(bdm->volume_size.value, 2);
+    assert_string_equal(cloud->done->str, "save volume_size\n");
+    assert_int_equal(fake_http_n_unexpected(cloud->cinder), 0);
+}
+
+static void
+an_event_about_a_strange_volume_is_ignored(void **state)
+{
+    Cloud *cloud = *state;
+
+    assert_true(run(cloud, op_extend_volume, json_pack("{s:s}", "extended_volume_id", VOLUME), false, NULL));
+    assert_asked(cloud, "");
+}
+
+static void
+a_local_volume_is_not_extended_but_its_size_is_known(void **state)
+{
+    Cloud *cloud = *state;
+    g_autoptr(NovaError) error = NULL;
+
+    cloud->mapping = mapping(LOCAL);
+    reply_volume(cloud);
+    assert_false(run(cloud, op_extend_volume, json_pack("{s:s}", "extended_volume_id", VOLUME), false, &error));
+    assert_string_equal(nova_error_class(error), "ExtendVolumeNotSupported");
+    assert_string_equal(cloud->done->str, "save volume_size\n");
+}
+
+static void
+a_connection_that_cinder_no_longer_has_is_kept(void **state)
+{
+    Cloud *cloud = *state;
+    json_auto_t *primitive = stored("BlockDeviceMapping", "1.21", mapping(NULL));
+    g_autoptr(BlockDeviceMapping) bdm = block_device_mapping_from_json(primitive, NULL);
+
+    OBJECT_SET_STRING(bdm, connection_info, LOCAL);
+    reply(cloud, "GET", "/v3/attachments/" ATTACHMENT, 200, "{\"attachment\": {\"id\": \"" ATTACHMENT "\"}}");
+    assert_true(volume_refresh(&cloud->host, cloud->ctx, bdm, NULL));
+    assert_string_equal(bdm->connection_info, LOCAL);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_volume_of_a_server_that_is_not_running_is_let_go, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_host_that_cannot_let_go_leaves_the_volume_in_use, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_detach_that_was_killed_at_its_end_is_over, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_volume_that_is_not_attached_cannot_be_detached, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_failed_attach_leaves_neither_attachment_nor_mapping, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_attach_that_cinder_refuses_is_undone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_volume_to_boot_from_is_only_exported, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_event_about_a_strange_volume_is_ignored, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_local_volume_is_not_extended_but_its_size_is_known, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_connection_that_cinder_no_longer_has_is_kept, set_up, tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
