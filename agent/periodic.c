@@ -40,6 +40,7 @@ static const struct {
     {"_cleanup_incomplete_migrations",        DEFAULT(instance_delete_interval),               NONE,                               false, task_cleanup_incomplete_migrations},
     {"_cleanup_expired_console_auth_tokens",  DEFAULT(instance_delete_interval),               NONE,                               false, task_cleanup_expired_console_auth_tokens},
     {"_run_image_cache_manager_pass",         OPTION(image_cache.manager_interval),            NONE,                               false,  task_run_image_cache_manager_pass},
+    {"_remove_orphan_ports",                  NONE,                                            NONE,                               false, task_remove_orphan_ports},
 };
 /* clang-format on */
 #define N_TASKS G_N_ELEMENTS(tasks)

@@ -103,6 +103,7 @@ libkilonova_a_SOURCES += \
 	compute/node_facts.c compute/node_facts.h \
 	compute/node_id.c compute/node_id.h \
 	compute/move_claim.c compute/move_claim.h \
+	compute/orphan_ports.c compute/orphan_ports.h \
 	compute/own_requests.c compute/own_requests.h \
 	compute/pci_alias.c compute/pci_alias.h \
 	compute/pci_placement.c compute/pci_placement.h \
@@ -124,7 +125,7 @@ libkilonova_a_SOURCES += \
 	compute/ops/group_policy.c compute/ops/group_policy.h \
 	compute/ops/ops.h compute/ops/power.c compute/ops/terminate.c compute/ops/steps.c compute/ops/steps.h \
 	compute/ops/volume_create.c compute/ops/volume_steps.c compute/ops/volume_steps.h
-unit_tests += tests/unit/test_node_id tests/unit/test_drift tests/unit/test_build_stage
+unit_tests += tests/unit/test_node_id tests/unit/test_drift tests/unit/test_orphan_ports tests/unit/test_build_stage
 unit_tests += tests/unit/test_init_host tests/unit/test_instance_events tests/unit/test_move_claim
 unit_tests += tests/unit/test_numa_claim tests/unit/test_numa_cases
 tests_unit_test_numa_cases_SOURCES = tests/unit/test_numa_cases.c tests/unit/json_spoil.c tests/unit/json_spoil.h
@@ -158,7 +159,7 @@ unit_tests += tests/unit/test_diagnostics tests/unit/test_guest
 
 # What is done from time to time.
 libkilonova_a_SOURCES += \
-	compute/tasks/deletions.c compute/tasks/power.c compute/tasks/report.c compute/tasks/tasks.h \
+	compute/tasks/deletions.c compute/tasks/orphans.c compute/tasks/power.c compute/tasks/report.c compute/tasks/tasks.h \
 	compute/tasks/timeouts.c compute/tasks/upkeep.c
 fake_rpc = tests/fakes/fake_rpc.c tests/fakes/fake_rpc.h
 unit_tests += tests/unit/test_tasks tests/unit/test_group_policy

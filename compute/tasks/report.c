@@ -11,7 +11,10 @@
 TaskMemory *
 task_memory_new(void)
 {
-    return g_new0(TaskMemory, 1);
+    TaskMemory *memory = g_new0(TaskMemory, 1);
+
+    memory->orphan_ports = orphan_ports_new();
+    return memory;
 }
 
 void
@@ -20,6 +23,7 @@ task_memory_free(TaskMemory *memory)
     if (!memory)
         return;
     json_decref(memory->to_heal);
+    g_hash_table_unref(memory->orphan_ports);
     g_free(memory);
 }
 

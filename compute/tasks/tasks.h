@@ -5,12 +5,14 @@
  * again. What concerns one server is queued behind that server's operations. */
 
 #include "compute/operation.h"
+#include "compute/orphan_ports.h"
 
 /* What tasks remember from one run to the next; each member is its own task's. */
 typedef struct TaskMemory {
     json_t *to_heal;      /* uuids whose network cache is still to be looked at; NULL: none yet */
     unsigned n_power_syncs;
     gint64 audited_until; /* end of the usage period that was told last */
+    OrphanPorts *orphan_ports;
 } TaskMemory;
 
 TaskMemory *task_memory_new(void);
@@ -40,6 +42,9 @@ void task_cleanup_incomplete_migrations(Host *host, RequestContext *ctx);
 void task_heal_instance_info_cache(Host *host, RequestContext *ctx);
 void task_run_image_cache_manager_pass(Host *host, RequestContext *ctx);
 void task_cleanup_expired_console_auth_tokens(Host *host, RequestContext *ctx);
+
+/* orphans.c */
+void task_remove_orphan_ports(Host *host, RequestContext *ctx);
 
 /* For the tasks: is the time (Nova's text; NULL: never) longer ago than that? */
 bool task_is_older(const char *text, int64_t seconds);
