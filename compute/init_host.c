@@ -10,6 +10,7 @@
 #include "compute/ops/snapshot_undo.h"
 #include "compute/ops/move.h"
 #include "compute/ops/steps.h"
+#include "compute/ops/volume_steps.h"
 #include "network/vif_plug.h"
 #include "storage/disk_move.h"
 
@@ -242,14 +243,30 @@ clear_task(Host *host, const RequestContext *ctx, Instance *instance, VmState vm
     save(host, ctx, instance);
 }
 
+/* The move may have closed them already. */
+static bool
+reopen_volumes(Operation *op, NovaError **err)
+{
+    g_autoptr(GPtrArray) bdms =
+        conductor_bdms_by_instance(op->host->conductor, op->ctx, op->instance->uuid, err);
+    g_autoptr(BlockDevices) devices = NULL;
+
+    if (!bdms)
+        return false;
+    devices = block_device_info_make(op->instance, bdms, VOLUMES_CONNECTED);
+    return volumes_arrive(op, bdms, devices, err);
+}
+
 /* finish_revert_migration(), and what holds resources for the move is over too. */
 static void
 revert_resize(Host *host, RequestContext *ctx, Instance *instance)
 {
+    Operation op = {.host = host, .ctx = ctx, .instance = instance, .is_resumed = true};
     g_autoptr(NovaError) error = NULL, failure = NULL;
 
-    if (!disk_move_restore(host->options, instance->uuid, &error) ||
-        (!move_was_stopped(instance) && !step_recreate_guest(host, ctx, instance, &error)))
+    if (!disk_move_restore(host->options, instance->uuid, &error) || !reopen_volumes(&op, &error) ||
+        (!move_was_stopped(instance) && !step_recreate_guest(host, ctx, instance, &error)) ||
+        !volumes_complete(&op, &error))
         LOG_ERROR("Failed to revert crashed migration: %s", nova_error_details(error));
     if (!move_give_up(host, ctx, instance->uuid, &failure))
         LOG_ERROR("Giving the migration up: %s", nova_error_details(failure));

@@ -418,6 +418,33 @@ cinder_volume_delete(Cinder *cinder, const RequestContext *ctx, const char *volu
     return response != NULL;
 }
 
+bool
+cinder_volume_find(Cinder *cinder, const RequestContext *ctx, const char *name, char **ret_id, NovaError **err)
+{
+    g_autofree char *path = path_of("/volumes?name=", name, NULL);
+    g_autoptr(HttpResponse) response = ask(cinder, ctx, "GET", path, NULL, NULL, NULL, err);
+    const json_t *found = response ? json_get_array(response->json, "volumes") : NULL;
+
+    if (response && !found)
+        malformed("volumes", err);
+    if (!found)
+        return false;
+    *ret_id = g_strdup(json_get_string(json_array_get(found, 0), "id", NULL));
+    return true;
+}
+
+bool
+cinder_volume_rename(Cinder *cinder, const RequestContext *ctx, const char *volume_id, const char *name,
+                     NovaError **err)
+{
+    json_auto_t *body = json_pack("{s:{s:s}}", "volume", "name", name);
+    g_autofree char *path = path_of("/volumes/", volume_id, NULL);
+    const Subject subject = subject_volume(volume_id);
+    g_autoptr(HttpResponse) response = ask(cinder, ctx, "PUT", path, NULL, body, &subject, err);
+
+    return response != NULL;
+}
+
 json_t *
 cinder_volume_encryption(Cinder *cinder, const RequestContext *ctx, const char *volume_id,
                          NovaError **err)

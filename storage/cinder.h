@@ -70,6 +70,11 @@ CinderVolume *cinder_volume_create(Cinder *cinder, const RequestContext *ctx,
     G_GNUC_WARN_UNUSED_RESULT;
 bool cinder_volume_delete(Cinder *cinder, const RequestContext *ctx, const char *volume_id,
                           NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+/* The project's volume of that name: *ret_id is the caller's, NULL when there is none. */
+bool cinder_volume_find(Cinder *cinder, const RequestContext *ctx, const char *name, char **ret_id,
+                        NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+bool cinder_volume_rename(Cinder *cinder, const RequestContext *ctx, const char *volume_id,
+                          const char *name, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 /* {"provider", "cipher", "key_size", "control_location", "encryption_key_id"}: all null when it is not
  * encrypted. New reference. */
 json_t *cinder_volume_encryption(Cinder *cinder, const RequestContext *ctx, const char *volume_id,

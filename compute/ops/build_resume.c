@@ -139,6 +139,7 @@ build_find(Build *build, BuildFound *ret_found, NovaError **err)
         return true;
     case STAGE_DELETING: /* whoever deletes it finds the rest */
         undo(build);
+        build_discard_volumes(build);
         return true;
     case STAGE_ELSEWHERE:
         recovery_remove_local(op->host, op->instance->uuid);

@@ -25,6 +25,13 @@ rows(Build *build)
     return build->bdms ? build->bdms : &none;
 }
 
+void
+build_discard_volumes(Build *build)
+{
+    if (build->op->is_resumed)
+        volumes_discard_made(build->op, rows(build));
+}
+
 static void
 disconnect_volumes(Build *build)
 {
@@ -300,6 +307,7 @@ undo_and_tell(Build *build, const NovaError *error)
     if (build->plan)
         notifier_instance(notifier, op->ctx, op->instance, "shutdown", "start", NULL);
     undo_guest(build);
+    build_discard_volumes(build);
     if (build->has_files) /* the guest was being made: what comes next attaches anew */
         volumes_release(op->host, op->ctx, op->instance, rows(build));
     if (build->plan)

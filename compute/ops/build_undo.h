@@ -26,6 +26,8 @@ typedef struct Build {
 
 /* Guest, files, ports and claim are gone; the record and the allocation stay. */
 void build_undo(Build *build);
+/* And volumes that only a process before us knew. */
+void build_discard_volumes(Build *build);
 
 /* Undoes the build, tells and records its failure, or gives it to another host. Takes ownership of
  * 'error'. The method itself has not failed: it ends as Nova's does, with what it found out. */

@@ -9,36 +9,59 @@
 
 #include "agent/base/json.h"
 #include "agent/base/log.h"
+#include "compute/block_device_info.h"
 #include "compute/volume.h"
 
 /* ---- a volume that does not exist yet ---- */
 
-/* "volume ROW ID" in the journal. Cinder does not know which server a volume was made for: only we can say
- * that it was. */
+/* Cinder does not know which server and row a volume was made for. Until the journal does, its name says so;
+ * then it gets the name that Nova gives. */
+static char *
+name_until_noted(const Operation *op, const BlockDeviceMapping *bdm)
+{
+    return g_strdup_printf("%s-%s", op->instance->uuid, bdm->uuid);
+}
+
+/* "volume ROW ID" */
 static void
 note_volume(Operation *op, const BlockDeviceMapping *bdm, const char *id)
 {
     g_autofree char *note = g_strdup_printf("volume %s %s", bdm->uuid, id);
+    g_autofree char *blank_name = g_strdup_printf("%s-blank-vol", op->instance->uuid);
+    bool is_blank = g_strcmp0(bdm->source_type, "blank") == 0;
+    g_autoptr(NovaError) error = NULL;
 
     operation_note(op, note);
+    if (!cinder_volume_rename(op->host->cinder, op->ctx, id, is_blank ? blank_name : "", &error))
+        LOG_WARNING("The new volume %s keeps its first name: %s", id, nova_error_details(error));
 }
 
-/* The volume that a process before us made for this row, if it is there yet. Caller frees. */
 static char *
-find_noted(Operation *op, const BlockDeviceMapping *bdm)
+noted_id(const Operation *op, const BlockDeviceMapping *bdm)
 {
     g_autofree char *prefix = g_strdup_printf("volume %s ", bdm->uuid);
 
     for (guint i = op->notes ? op->notes->len : 0; i > 0; i--) {
         const char *note = op->notes->pdata[i - 1];
-        g_autoptr(CinderVolume) volume = NULL;
 
-        if (!g_str_has_prefix(note, prefix))
-            continue;
-        volume = cinder_volume_get(op->host->cinder, op->ctx, note + strlen(prefix), NULL);
-        return volume ? g_strdup(volume->id) : NULL;
+        if (g_str_has_prefix(note, prefix))
+            return g_strdup(note + strlen(prefix));
     }
     return NULL;
+}
+
+/* The volume that a process before us made for this row, if it is there yet. Caller frees. */
+static bool
+find_made(Operation *op, const BlockDeviceMapping *bdm, char **ret_id, NovaError **err)
+{
+    g_autofree char *name = name_until_noted(op, bdm);
+    g_autofree char *id = noted_id(op, bdm);
+    g_autoptr(CinderVolume) volume = id ? cinder_volume_get(op->host->cinder, op->ctx, id, NULL) : NULL;
+
+    if (!volume)
+        return cinder_volume_find(op->host->cinder, op->ctx, name, ret_id, err);
+    *ret_id = g_strdup(volume->id);
+    return true;
 }
 
 /* A snapshot's volume is of the type of the volume that the snapshot was taken of. */
@@ -65,10 +88,10 @@ read_snapshot(Operation *op, BlockDeviceMapping *bdm, NovaError **err)
 static char *
 create(Operation *op, BlockDeviceMapping *bdm, NovaError **err)
 {
-    g_autofree char *blank_name = g_strdup_printf("%s-blank-vol", op->instance->uuid);
+    g_autofree char *name = name_until_noted(op, bdm);
     g_autoptr(CinderVolume) volume = NULL;
     CinderNewVolume what = {
-        .size_gib = bdm->volume_size.is_null ? 0 : bdm->volume_size.value, .name = "", .description = ""};
+        .size_gib = bdm->volume_size.is_null ? 0 : bdm->volume_size.value, .name = name, .description = ""};
 
     if (g_strcmp0(bdm->source_type, "snapshot") == 0) {
         if (!read_snapshot(op, bdm, err))
@@ -76,17 +99,12 @@ create(Operation *op, BlockDeviceMapping *bdm, NovaError **err)
         what.snapshot_id = bdm->snapshot_id;
     } else if (g_strcmp0(bdm->source_type, "image") == 0) {
         what.image_id = bdm->image_id;
-    } else {
-        what.name = blank_name;
     }
     what.volume_type = bdm->volume_type;
     if (!op->host->options->cinder.cross_az_attach)
         what.availability_zone = op->instance->availability_zone;
     volume = cinder_volume_create(op->host->cinder, op->ctx, &what, err);
-    if (!volume)
-        return NULL;
-    note_volume(op, bdm, volume->id);
-    return g_strdup(volume->id);
+    return volume ? g_strdup(volume->id) : NULL;
 }
 
 typedef struct Wait {
@@ -158,12 +176,14 @@ delete_or_log(Operation *op, const char *id)
 static bool
 make_volume(Operation *op, BlockDeviceMapping *bdm, NovaError **err)
 {
-    g_autofree char *noted = op->is_resumed ? find_noted(op, bdm) : NULL;
-    g_autofree char *id = noted ? g_steal_pointer(&noted) : create(op, bdm, err);
+    g_autofree char *id = NULL;
     g_autofree char *attachment = NULL;
 
-    if (!id)
+    if (op->is_resumed && !find_made(op, bdm, &id, err))
         return false;
+    if (!id && !(id = create(op, bdm, err)))
+        return false;
+    note_volume(op, bdm, id);
     if (await_volume(op, id, err))
         attachment = cinder_attachment_create(op->host->cinder, op->ctx, id, op->instance->uuid, NULL, NULL,
                                               err);
@@ -178,6 +198,29 @@ make_volume(Operation *op, BlockDeviceMapping *bdm, NovaError **err)
 }
 
 /* ---- all of a server's ---- */
+
+static bool
+is_unmade(const BlockDeviceMapping *bdm)
+{
+    return block_device_info_is_volume(bdm) && !bdm->no_device && !bdm->volume_id;
+}
+
+void
+volumes_discard_made(Operation *op, const GPtrArray *bdms)
+{
+    for (guint i = 0; i < bdms->len; i++) {
+        const BlockDeviceMapping *bdm = bdms->pdata[i];
+        g_autofree char *id = NULL;
+        g_autoptr(NovaError) error = NULL;
+
+        if (!is_unmade(bdm))
+            continue;
+        if (!find_made(op, bdm, &id, &error))
+            LOG_WARNING("Looking for a volume that was made for the server: %s", nova_error_details(error));
+        if (id && bdm->delete_on_termination)
+            delete_or_log(op, id);
+    }
+}
 
 static void
 announce(const BlockDevice *device)

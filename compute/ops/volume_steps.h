@@ -21,6 +21,10 @@ bool volumes_prepare(Operation *op, const BlockDevices *devices, NovaError **err
  * with their rows (_cleanup_volumes()). Failures are logged. */
 void volumes_abandon(Host *host, const RequestContext *ctx, const Instance *instance, const GPtrArray *bdms);
 
+/* The server will not be built, or not by us, and a process before us had begun it: volumes that it made
+ * and that no row has go as they would with the server. */
+void volumes_discard_made(Operation *op, const GPtrArray *bdms);
+
 /* What this host needs for the domain: devices, mounts, secrets. On failure what this call connected is
  * connected no more. */
 bool volumes_connect(Host *host, const RequestContext *ctx, const Instance *instance,

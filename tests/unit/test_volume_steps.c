@@ -124,6 +124,13 @@ reply(Cloud *cloud, const char *method, const char *path, int status, const char
     fake_http_reply(cloud->cinder, method, path, status, body);
 }
 
+/* A new volume has a name of ours only until the journal has noted it. */
+static void
+reply_rename(Cloud *cloud)
+{
+    reply(cloud, "PUT", "/v3/volumes/v1", 200, "{\"volume\": {\"id\": \"v1\"}}");
+}
+
 static void
 reply_status(Cloud *cloud, const char *status)
 {
@@ -148,6 +155,7 @@ static void
 reply_make(Cloud *cloud)
 {
     reply(cloud, "POST", "/v3/volumes", 202, "{\"volume\": {\"id\": \"v1\", \"status\": \"creating\", \"size\": 2}}");
+    reply_rename(cloud);
     reply_status(cloud, "available");
     reply(cloud, "POST", "/v3/attachments", 200, "{\"attachment\": {\"id\": \"a1\"}}");
 }
@@ -184,7 +192,7 @@ prepare(Cloud *cloud, const GPtrArray *notes, BlockDevices **ret_devices, NovaEr
 }
 
 #define OPENED "GET /v3/volumes/v1\nPUT /v3/attachments/a1\nPOST /v3/attachments/a1/action\n"
-#define MADE "POST /v3/volumes\nGET /v3/volumes/v1\nPOST /v3/attachments\n"
+#define MADE "POST /v3/volumes\nPUT /v3/volumes/v1\nGET /v3/volumes/v1\nPOST /v3/attachments\n"
 
 /* ---- volumes that are made ---- */
 
@@ -197,13 +205,14 @@ an_image_becomes_a_volume_that_is_opened_to_this_host(void **state)
     json_auto_t *asked = NULL, *kept = NULL;
 
     reply(cloud, "POST", "/v3/volumes", 202, "{\"volume\": {\"id\": \"v1\", \"status\": \"creating\", \"size\": 2}}");
+    reply_rename(cloud);
     reply_status(cloud, "creating");
     reply_status(cloud, "downloading");
     reply_status(cloud, "available");
     reply(cloud, "POST", "/v3/attachments", 200, "{\"attachment\": {\"id\": \"a1\"}}");
     reply_open(cloud);
     assert_true(prepare(cloud, NULL, &devices, NULL));
-    assert_log(cloud, "POST /v3/volumes\nGET /v3/volumes/v1\nGET /v3/volumes/v1\nGET /v3/volumes/v1\n"
+    assert_log(cloud, "POST /v3/volumes\nPUT /v3/volumes/v1\nGET /v3/volumes/v1\nGET /v3/volumes/v1\nGET /v3/volumes/v1\n"
                       "POST /v3/attachments\n" OPENED);
     asked = new_volume(cloud, 0);
     assert_string_equal(json_get_string(asked, "imageRef", NULL), "i1");
@@ -241,7 +250,7 @@ static void
 a_blank_volume_is_named_after_its_server(void **state)
 {
     Cloud *cloud = *state;
-    json_auto_t *asked = NULL;
+    json_auto_t *asked = NULL, *renamed = NULL;
 
     cloud->options.cinder.cross_az_attach = false;
     OBJECT_SET_STRING(cloud->instance, availability_zone, "az1");
@@ -250,7 +259,8 @@ a_blank_volume_is_named_after_its_server(void **state)
     reply_open(cloud);
     assert_true(prepare(cloud, NULL, NULL, NULL));
     asked = new_volume(cloud, 0);
-    assert_string_equal(json_get_string(asked, "name", NULL), SERVER "-blank-vol");
+    renamed = new_volume(cloud, 1);
+    assert_string_equal(json_get_string(renamed, "name", NULL), SERVER "-blank-vol");
     assert_string_equal(json_get_string(asked, "availability_zone", NULL), "az1");
 }
 
@@ -291,6 +301,7 @@ a_volume_that_does_not_come_to_be_is_told_and_deleted_with_the_server(void **sta
         cloud = *state;
         bdm = add_row(cloud, "image", cases[i].row);
         reply(cloud, "POST", "/v3/volumes", 202, "{\"volume\": {\"id\": \"v1\", \"status\": \"creating\"}}");
+        reply_rename(cloud);
         reply_status(cloud, cases[i].status);
         if (*cases[i].more)
             reply(cloud, "DELETE", "/v3/volumes/v1", 202, NULL);
@@ -299,7 +310,7 @@ a_volume_that_does_not_come_to_be_is_told_and_deleted_with_the_server(void **sta
         assert_string_equal(nova_error_message(error),
                             "Volume v1 did not finish being created even after we waited 0 seconds or 1 attempts. "
                             "And its status is error.");
-        log = g_strconcat("POST /v3/volumes\nGET /v3/volumes/v1\n", cases[i].more, NULL);
+        log = g_strconcat("POST /v3/volumes\nPUT /v3/volumes/v1\nGET /v3/volumes/v1\n", cases[i].more, NULL);
         assert_log(cloud, log);
         assert_null(bdm->volume_id);
     }
@@ -313,6 +324,7 @@ waiting_for_a_volume_ends_after_as_many_looks_as_configured(void **state)
 
     add_row(cloud, "blank", "{\"volume_size\": 1}");
     reply(cloud, "POST", "/v3/volumes", 202, "{\"volume\": {\"id\": \"v1\"}}");
+    reply_rename(cloud);
     for (int i = 0; i < 4; i++)
         reply_status(cloud, "creating");
     assert_false(prepare(cloud, NULL, NULL, &error));
@@ -360,12 +372,34 @@ a_volume_that_was_made_before_the_crash_is_used(void **state)
     reply(cloud, "GET", "/v3/attachments?instance_id=" SERVER, 200, "{\"attachments\": [{\"id\": \"a0\"}]}");
     reply(cloud, "DELETE", "/v3/attachments/a0", 200, "{\"attachments\": []}");
     reply_status(cloud, "available");
+    reply_rename(cloud);
     reply_status(cloud, "available");
     reply(cloud, "POST", "/v3/attachments", 200, "{\"attachment\": {\"id\": \"a1\"}}");
     reply_open(cloud);
     assert_true(prepare(cloud, notes, NULL, NULL));
     assert_int_equal(fake_http_n_unused(cloud->cinder), 0);
     assert_string_equal(bdm->volume_id, "v1");
+}
+
+static void
+a_volume_that_was_made_and_not_noted_is_found_by_its_name(void **state)
+{
+    Cloud *cloud = *state;
+    BlockDeviceMapping *bdm = add_row(cloud, "image", "{\"image_id\": \"i1\", \"volume_size\": 2}");
+    g_autoptr(GPtrArray) notes = g_ptr_array_new();
+    json_auto_t *renamed = NULL;
+
+    reply(cloud, "GET", "/v3/attachments?instance_id=" SERVER, 200, "{\"attachments\": []}");
+    reply(cloud, "GET", "/v3/volumes?name=" SERVER "-" ROW, 200, "{\"volumes\": [{\"id\": \"v1\"}]}");
+    reply_rename(cloud);
+    reply_status(cloud, "available");
+    reply(cloud, "POST", "/v3/attachments", 200, "{\"attachment\": {\"id\": \"a1\"}}");
+    reply_open(cloud);
+    assert_true(prepare(cloud, notes, NULL, NULL));
+    assert_int_equal(fake_http_n_unused(cloud->cinder), 0);
+    assert_string_equal(bdm->volume_id, "v1");
+    renamed = new_volume(cloud, 2);
+    assert_string_equal(json_get_string(renamed, "name", NULL), "");
 }
 
 static void
@@ -382,6 +416,23 @@ an_attachment_that_was_opened_before_the_crash_is_replaced(void **state)
     assert_true(prepare(cloud, notes, NULL, NULL));
     assert_string_equal(bdm->attachment_id, "a1");
     assert_int_equal(fake_http_n_unused(cloud->cinder), 0);
+}
+
+static void
+volumes_of_a_build_that_is_given_up_go_with_it(void **state)
+{
+    Cloud *cloud = *state;
+    g_autoptr(GPtrArray) notes = g_ptr_array_new();
+    Operation op = {.host = &cloud->host, .ctx = cloud->ctx, .instance = cloud->instance, .is_resumed = true,
+                    .notes = notes};
+
+    add_row(cloud, "image", "{\"image_id\": \"i1\", \"delete_on_termination\": true}");
+    add_row(cloud, "volume", "{\"volume_id\": \"v2\", \"delete_on_termination\": true}");
+    g_ptr_array_add(notes, (void *)"volume " ROW " v1");
+    reply_status(cloud, "available");
+    reply(cloud, "DELETE", "/v3/volumes/v1", 202, NULL);
+    volumes_discard_made(&op, cloud->bdms);
+    assert_log(cloud, "GET /v3/volumes/v1\nDELETE /v3/volumes/v1\n");
 }
 
 /* ---- the end ---- */
@@ -526,7 +577,9 @@ main(void)
         CASE(a_quota_that_is_exceeded_keeps_its_name),
         CASE(an_attachment_that_cannot_be_opened_is_deleted),
         CASE(a_volume_that_was_made_before_the_crash_is_used),
+        CASE(a_volume_that_was_made_and_not_noted_is_found_by_its_name),
         CASE(an_attachment_that_was_opened_before_the_crash_is_replaced),
+        CASE(volumes_of_a_build_that_is_given_up_go_with_it),
         CASE(an_abandoned_server_s_own_volumes_and_rows_go),
         CASE(one_attachment_that_stays_does_not_keep_the_others),
         CASE(the_old_attachment_goes_once_the_row_has_the_new_one),
