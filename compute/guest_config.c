@@ -462,6 +462,33 @@ disk_formats(const Options *options, const Instance *instance, const GuestPlan *
     return formats;
 }
 
+/* What must be known of the local disks. */
+typedef struct DiskFacts {
+    GHashTable *formats; /* path of a flat disk → its format */
+    bool config_drive_is_file;
+    char **monitors, **ports;
+} DiskFacts;
+
+static void
+disk_facts_clear(DiskFacts *facts)
+{
+    g_clear_pointer(&facts->formats, g_hash_table_unref);
+    g_clear_pointer(&facts->monitors, g_strfreev);
+    g_clear_pointer(&facts->ports, g_strfreev);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(DiskFacts, disk_facts_clear)
+
+static bool
+fetch_disk_facts(const Options *options, const Instance *instance, const GuestPlan *plan, DiskFacts *facts,
+                 NovaError **err)
+{
+    g_autofree char *config_drive = disks_path(options, instance->uuid, "disk.config");
+
+    facts->formats = disk_formats(options, instance, plan);
+    facts->config_drive_is_file = g_file_test(config_drive, G_FILE_TEST_EXISTS);
+    return disks_fetch_monitors(options, &facts->monitors, &facts->ports, err);
+}
+
 /* What must be known of the PCI devices that ports have. */
 typedef struct PortFacts {
     GHashTable *interfaces; /* address → network interface */
@@ -523,7 +550,7 @@ fetch_volume_secrets(GuestConfig *config, const BlockDevices *devices, GHashTabl
 /* Gives 'input' what is known of the host and makes a text from it. The lock is held meanwhile: a
  * refresh would free what the text is made from. */
 static char *
-make_text(GuestConfig *config, DomainInput *input, GHashTable *formats,
+make_text(GuestConfig *config, DomainInput *input, const DiskFacts *disks,
           char *(*make)(const DomainInput *input, void *user, NovaError **err), void *user,
           NovaError **err)
 {
@@ -541,7 +568,10 @@ make_text(GuestConfig *config, DomainInput *input, GHashTable *formats,
     pthread_mutex_lock(&config->lock);
     if (config->host) {
         facts = config->facts;
-        facts.disk_formats = formats;
+        facts.disk_formats = disks->formats;
+        facts.config_drive_is_file = disks->config_drive_is_file;
+        facts.rbd_hosts = disks->monitors;
+        facts.rbd_ports = disks->ports;
         facts.pci_interfaces = ports.interfaces;
         facts.vdpa_devices = ports.vdpa_paths;
         facts.volume_secrets = secrets;
@@ -579,7 +609,7 @@ char *
 guest_config_make_xml(GuestConfig *config, const GuestPlan *plan, Instance *instance,
                       NovaError **err)
 {
-    g_autoptr(GHashTable) formats = disk_formats(config->options, instance, plan);
+    g_auto(DiskFacts) disks = {0};
     g_auto(DomainOutput) output = {0};
     GuestRescue rescue = {plan->rescue_kernel_id, plan->rescue_ramdisk_id};
     DomainInput input = {
@@ -594,8 +624,10 @@ guest_config_make_xml(GuestConfig *config, const GuestPlan *plan, Instance *inst
         .acquire_serial_port = serial_ports_acquire,
         .user = config->serial_ports,
     };
-    char *xml = make_text(config, &input, formats, make_domain, &output, err);
+    char *xml = NULL;
 
+    if (fetch_disk_facts(config->options, instance, plan, &disks, err))
+        xml = make_text(config, &input, &disks, make_domain, &output, err);
     if (xml)
         apply_output(instance, &output);
     return xml;
@@ -609,7 +641,7 @@ guest_config_make_interface(GuestConfig *config, const Instance *instance, const
     DomainInput input = {
         .instance = instance, .image = image, .instance_image = image, .network_info = network};
 
-    return image ? make_text(config, &input, NULL, make_interface, (void *)vif, err) : NULL;
+    return image ? make_text(config, &input, &(DiskFacts){0}, make_interface, (void *)vif, err) : NULL;
 }
 
 /* ---- one more volume ---- */
@@ -658,7 +690,7 @@ guest_config_make_volume(GuestConfig *config, const Instance *instance, BlockDev
         .instance = instance, .image = image, .instance_image = image, .devices = &devices};
 
     g_ptr_array_add(volumes, volume);
-    return entry ? make_text(config, &input, NULL, make_volume, &new, err) : NULL;
+    return entry ? make_text(config, &input, &(DiskFacts){0}, make_volume, &new, err) : NULL;
 }
 
 char *
@@ -696,7 +728,7 @@ guest_config_make_metadata(GuestConfig *config, const Instance *instance, const 
         .network_info = network,
     };
 
-    return image ? make_text(config, &input, NULL, make_metadata, NULL, err) : NULL;
+    return image ? make_text(config, &input, &(DiskFacts){0}, make_metadata, NULL, err) : NULL;
 }
 
 /* ---- the record ---- */

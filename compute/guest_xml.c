@@ -43,6 +43,16 @@ next_disk(xmlNode *node)
     return next_named(node, "disk");
 }
 
+/* "rbd:<pool>/<image>"; NULL: it is none. */
+static char *
+rbd_path(xmlNode *disk)
+{
+    g_autofree char *protocol = xml_get_child_attr(disk, "source", "protocol");
+    g_autofree char *name = xml_get_child_attr(disk, "source", "name");
+
+    return name && g_strcmp0(protocol, "rbd") == 0 ? g_strconcat("rbd:", name, NULL) : NULL;
+}
+
 bool
 guest_xml_root_disk(const char *xml, RootDisk *ret_disk, NovaError **err)
 {
@@ -55,6 +65,8 @@ guest_xml_root_disk(const char *xml, RootDisk *ret_disk, NovaError **err)
         found.path = xml_get_child_attr(disk, "source", "file");
         if (!found.path)
             found.path = xml_get_child_attr(disk, "source", "dev");
+        if (!found.path)
+            found.path = rbd_path(disk);
         found.format = xml_get_child_attr(disk, "driver", "type");
         found.target = xml_get_child_attr(disk, "target", "dev");
     }

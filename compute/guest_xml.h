@@ -8,7 +8,7 @@
 #include "agent/base/nova_error.h"
 
 typedef struct RootDisk {
-    char *path;   /* of its file or device */
+    char *path;   /* of its file or device, or rbd:<pool>/<image> */
     char *format; /* "qcow2"; NULL: libvirt does not say */
     char *target; /* "vda" */
 } RootDisk;

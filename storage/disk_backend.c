@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
 #define LOG_NAME "kilonova.storage.disk_backend"
 #include "storage/disk_backend.h"
 
@@ -19,6 +20,9 @@ static const struct {
     {"raw", &disk_files_flat},
     {"flat", &disk_files_flat},
     {"lvm", &disk_lvm},
+#ifdef HAVE_RBD
+    {"rbd", &disk_rbd},
+#endif
 };
 
 const DiskBackend *

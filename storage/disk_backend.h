@@ -40,6 +40,13 @@ typedef struct DiskBackend {
     bool (*keep)(const DiskMaking *making, const PlannedDisk *disk, NovaError **err);
     /* The server's disks whose names end so, with "" all. NULL: they go with the folder. */
     bool (*remove)(const struct Options *options, const char *uuid, const char *ending, NovaError **err);
+    /* Snapshots that disks_mark() works with; NULL: files are copied, volumes stay where they are. */
+    bool (*mark)(const struct Options *options, const char *uuid, DiskMark mark, NovaError **err);
+    /* A config drive that was made as a file moves into the store. NULL: it stays a file. */
+    bool (*take_file)(const struct Options *options, const char *uuid, const char *name, const char *path,
+                      NovaError **err);
+    /* Who qemu asks for the disk; NULL: nobody. */
+    bool (*fetch_monitors)(const struct Options *options, char ***ret_hosts, char ***ret_ports, NovaError **err);
     /* NULL: the file system of instances_path. */
     bool (*fetch_space)(const struct Options *options, StoreSpace *ret_space, NovaError **err);
 } DiskBackend;
@@ -47,6 +54,7 @@ typedef struct DiskBackend {
 extern const DiskBackend disk_files_qcow2;
 extern const DiskBackend disk_files_flat;
 extern const DiskBackend disk_lvm;
+extern const DiskBackend disk_rbd; /* only where librbd's headers were found */
 
 /* What options choose; NULL for a type that is none of ours. */
 const DiskBackend *disk_backend_of(const struct Options *options);

@@ -37,8 +37,11 @@ disks_check_options(const struct Options *options, NovaError **err)
 
     if (!backend)
         return nova_error_set(err, NOVA_ERROR_INVALID_CONFIGURATION,
-                              "[libvirt]images_type = %s is not supported yet",
-                              options->libvirt.images_type);
+                              "[libvirt]images_type = %s is not in this build%s",
+                              options->libvirt.images_type,
+                              g_str_equal(options->libvirt.images_type, "rbd")
+                                  ? ": configure did not find librbd's headers (librbd-dev)"
+                                  : "");
     if (options->ephemeral_storage_encryption.enabled && backend != &disk_lvm)
         return nova_error_set(err, NOVA_ERROR_INVALID_CONFIGURATION,
                               "Incompatible settings: ephemeral storage encryption is supported "
@@ -84,6 +87,29 @@ disks_fetch_space(const struct Options *options, StoreSpace *ret_space, NovaErro
         .free = (uint64_t)fs.f_frsize * fs.f_bavail,
     };
     return true;
+}
+
+bool
+disks_fetch_monitors(const struct Options *options, char ***ret_hosts, char ***ret_ports, NovaError **err)
+{
+    const DiskBackend *backend = disk_backend_of(options);
+
+    *ret_hosts = *ret_ports = NULL;
+    return !backend->fetch_monitors || backend->fetch_monitors(options, ret_hosts, ret_ports, err);
+}
+
+char *
+disks_qemu_source(const struct Options *options, const char *path)
+{
+    const char *user = options->libvirt.rbd_user;
+    const char *conf = options->libvirt.images_rbd_ceph_conf;
+    GString *source = g_string_new(path);
+
+    if (g_str_has_prefix(path, "rbd:") && user && *user)
+        g_string_append_printf(source, ":id=%s", user);
+    if (g_str_has_prefix(path, "rbd:") && conf && *conf)
+        g_string_append_printf(source, ":conf=%s", conf);
+    return g_string_free(source, FALSE);
 }
 
 bool
@@ -246,6 +272,59 @@ disks_rebase(const struct Options *options, ImageCache *cache, const RequestCont
         return false;
     FAIL_POINT("disks.rebase:after", NULL);
     return true;
+}
+
+/* ---- moves ---- */
+
+bool
+disks_can_move(const struct Options *options)
+{
+    const DiskBackend *backend = disk_backend_of(options);
+
+    return backend->has_files || backend->mark;
+}
+
+bool
+disks_mark(const struct Options *options, const char *uuid, DiskMark mark, NovaError **err)
+{
+    const DiskBackend *backend = disk_backend_of(options);
+
+    if (!backend->mark)
+        return true;
+    FAIL_POINT("disks.mark:before", NULL);
+    if (!check_uuid(uuid, err) || !backend->mark(options, uuid, mark, err))
+        return false;
+    FAIL_POINT("disks.mark:after", NULL);
+    return true;
+}
+
+/* ---- config drive ---- */
+
+bool
+disks_find_config_drive(const struct Options *options, const char *uuid, const char *name, bool *ret_found,
+                        NovaError **err)
+{
+    const DiskBackend *backend = disk_backend_of(options);
+
+    if (!backend->take_file)
+        backend = &disk_files_flat;
+    return check_uuid(uuid, err) && backend->find(options, uuid, name, ret_found, err);
+}
+
+bool
+disks_store_config_drive(const struct Options *options, const char *uuid, const char *name, NovaError **err)
+{
+    const DiskBackend *backend = disk_backend_of(options);
+    g_autofree char *path = disks_path(options, uuid, name);
+    bool was_taken;
+
+    if (!backend->take_file)
+        return true;
+    was_taken = check_uuid(uuid, err) && backend->take_file(options, uuid, name, path, err);
+    LOG_INFO("Deleting local config drive %s", path);
+    if (unlink(path) < 0)
+        LOG_WARNING("Cannot remove %s: %s", path, g_strerror(errno));
+    return was_taken;
 }
 
 /* ---- formats, console log ---- */

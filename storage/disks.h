@@ -19,7 +19,7 @@
 
 struct Options;
 
-/* At start: InvalidConfiguration for an images_type that is not there (rbd, ploop), that needs more
+/* At start: InvalidConfiguration for an images_type that is not there (ploop), that needs more
  * options than are given or cannot be with others. */
 bool disks_check_options(const struct Options *options, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
@@ -30,6 +30,15 @@ typedef struct StoreSpace {
 
 bool disks_fetch_space(const struct Options *options, StoreSpace *ret_space, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
+
+/* Hosts and ports of the servers that qemu asks for disks, equally long; NULL: it opens them itself. Callers
+ * g_strfreev(). */
+bool disks_fetch_monitors(const struct Options *options, char ***ret_hosts, char ***ret_ports, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+
+/* How qemu-img is told of a disk that libvirt's definition names 'path': for rbd:<pool>/<image> with who we are.
+ * Caller frees. */
+char *disks_qemu_source(const struct Options *options, const char *path);
 
 /* Disks are files in the folder; else snapshots of them are cold ones, and moves leave them be. */
 bool disks_are_files(const struct Options *options);
@@ -52,6 +61,22 @@ bool disks_create(const struct Options *options, ImageCache *cache, const Reques
                   const char *uuid, const DiskPlan *plan, DisksMade *ret_made, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
 
+/* A move may be reverted: a store with snapshots marks the root before the move changes it, returns to the mark or
+ * forgets it. Each may be repeated, and is nothing for files, of which disk_move.h makes copies. */
+typedef enum DiskMark { DISK_MARK_SET, DISK_MARK_RETURN, DISK_MARK_FORGET } DiskMark;
+
+bool disks_mark(const struct Options *options, const char *uuid, DiskMark mark, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+/* False with LVM: a server with local disks is not moved or resized. */
+bool disks_can_move(const struct Options *options);
+
+/* Config drives lie where images_type puts disks if that is rbd, else in the folder: is it there, and the one that
+ * was just made as a file goes there. */
+bool disks_find_config_drive(const struct Options *options, const char *uuid, const char *name, bool *ret_found,
+                             NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+bool disks_store_config_drive(const struct Options *options, const char *uuid, const char *name, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+
 /* Makes the overlay stand on another image than it was made from, fetched if need be; on nothing when
  * that image is gone or 'image_id' is NULL. A disk that is no overlay stays as it is. */
 bool disks_rebase(const struct Options *options, ImageCache *cache, const RequestContext *ctx,
@@ -69,7 +94,7 @@ bool disks_get_format(const struct Options *options, const char *uuid, const cha
 bool disks_ensure_console_log(const struct Options *options, const char *uuid, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
 
-/* The disks that lie outside the folder (images_type = lvm), before disks_delete(); of a server whose
+/* The disks that lie outside the folder (images_type = lvm or rbd), before disks_delete(); of a server whose
  * disks are on no other host any more. Errors: those of the back end, with which Nova's deletion
  * fails, too. */
 bool disks_remove_volumes(const struct Options *options, const char *uuid, NovaError **err)

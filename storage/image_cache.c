@@ -141,6 +141,12 @@ image_cache_remove_leftovers(ImageCache *cache)
     }
 }
 
+Glance *
+image_cache_glance(const ImageCache *cache)
+{
+    return cache->glance;
+}
+
 bool
 image_cache_has(ImageCache *cache, const char *name)
 {

@@ -63,6 +63,9 @@ bool image_cache_get_swap(ImageCache *cache, int64_t size_mib, BaseImage *ret_ba
 const char *image_cache_precache(ImageCache *cache, const RequestContext *ctx,
                                  const char *image_id, NovaError **err);
 
+/* The image service that it fetches from; borrowed. */
+Glance *image_cache_glance(const ImageCache *cache);
+
 /* Is there a file of that name (see below)? Nothing is said about its content. */
 bool image_cache_has(ImageCache *cache, const char *name);
 

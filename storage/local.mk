@@ -26,8 +26,14 @@ libkilonova_a_SOURCES += \
 	storage/mounts.c storage/mounts.h \
 	storage/network_metadata.c storage/network_metadata.h \
 	storage/qemu_img.c storage/qemu_img.h \
+	storage/rbd_location.c storage/rbd_location.h \
 	storage/storage_users.c storage/storage_users.h \
 	storage/vendor_data.c storage/vendor_data.h
+
+if HAVE_RBD
+libkilonova_a_SOURCES += storage/ceph.c storage/ceph.h storage/disk_rbd.c
+unit_tests += tests/unit/test_disk_rbd
+endif
 
 unit_tests += tests/unit/test_cache_reaper tests/unit/test_cinder tests/unit/test_connector tests/unit/test_config_drive tests/unit/test_disk_lvm tests/unit/test_disk_move tests/unit/test_disk_plan \
 	tests/unit/test_disks tests/unit/test_format_inspector tests/unit/test_glance \

@@ -226,7 +226,6 @@ make_config_drive(void *user, NovaError **err)
 {
     const Rescue *rescue = user;
     Operation *op = rescue->op;
-    g_autofree char *path = disks_path(op->host->options, op->instance->uuid, "disk.config.rescue");
     const char *groups[] = {"default", NULL};
     ConfigDriveInput input = {
         .instance = op->instance,
@@ -238,7 +237,7 @@ make_config_drive(void *user, NovaError **err)
 
     if (!disk_map_find(rescue->plan->disk_map, "disk.config.rescue"))
         return true;
-    return config_drive_create(op->host->options, op->host->keystone, &input, path, err);
+    return step_make_config_drive(op->host, &input, "disk.config.rescue", err);
 }
 
 static bool

@@ -302,7 +302,7 @@ check_disks(Resize *resize, NovaError **err)
     if ((has_local_root && resize->flavor->root_gb < op->instance->flavor->root_gb) ||
         resize->flavor->ephemeral_gb < ephemeral_gib(resize))
         return refuse(resize, "Unable to resize disk down.", err);
-    if (!disks_are_files(op->host->options) && disk_map_find(resize->plan->disk_map, "disk"))
+    if (!disks_can_move(op->host->options) && disk_map_find(resize->plan->disk_map, "disk"))
         return refuse_store(resize, err);
     if (g_strcmp0(resize->migration->dest_host, own) != 0)
         return refuse(resize, "this release of the agent moves no disks to other hosts", err);
@@ -498,6 +498,7 @@ make_guest(Resize *resize, NovaError **err)
     resize->plan = step_plan_guest_of(op->host, op->ctx, op->instance, image, VOLUMES_CONNECTED, err);
     start.plan = resize->plan;
     if (!resize->plan || !disk_move_convert(options, op->instance->uuid, disks, err) ||
+        !disks_mark(options, op->instance->uuid, DISK_MARK_SET, err) ||
         !step_create_disks(op->host, op->ctx, op->instance, resize->plan, err) ||
         !volumes_arrive(op, resize->plan->bdms, resize->plan->devices, err) || !step_start_guest(op->host, op->ctx, op->instance, &start, err))
         return false;

@@ -26,6 +26,10 @@
 static bool
 clean_up(Operation *op, const NetworkInfo *network, NovaError **err)
 {
+    g_autoptr(NovaError) error = NULL;
+
+    if (!disks_mark(op->host->options, op->instance->uuid, DISK_MARK_FORGET, &error))
+        LOG_WARNING("The disk's state from before the resize is kept: %s", nova_error_details(error));
     disk_move_forget(op->host->options, op->instance->uuid);
     return g_strcmp0(op->instance->host, op->host->name) == 0 ||
            step_destroy_guest(op->host, op->instance, network, false, err);
@@ -263,7 +267,8 @@ make_old_guest(Operation *op, const NetworkInfo *network, NovaError **err)
         return true;
     if (op->is_resumed && !step_destroy_guest(op->host, op->instance, network, true, err))
         return false;
-    if (!disk_move_restore(op->host->options, op->instance->uuid, err))
+    if (!disk_move_restore(op->host->options, op->instance->uuid, err) ||
+        !disks_mark(op->host->options, op->instance->uuid, DISK_MARK_RETURN, err))
         return false;
     plan = step_plan_guest(op->host, op->ctx, op->instance, err);
     if (!plan || !volumes_arrive(op, plan->bdms, plan->devices, err))

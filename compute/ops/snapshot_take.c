@@ -183,8 +183,9 @@ remove_folder(Snapshot *snapshot)
 }
 
 static bool
-extract(Snapshot *snapshot, const char *source, const char *format, NovaError **err)
+extract(Snapshot *snapshot, const char *path, const char *format, NovaError **err)
 {
+    g_autofree char *source = disks_qemu_source(options_of(snapshot), path);
     bool compressed = options_of(snapshot)->libvirt.snapshot_compression &&
                       strcmp(snapshot->format, "qcow2") == 0;
 

@@ -32,7 +32,6 @@ static bool
 make_config_drive(const Spawn *spawn, NovaError **err)
 {
     Operation *op = spawn->op;
-    g_autofree char *path = disks_path(op->host->options, op->instance->uuid, "disk.config");
     const char *groups[] = {"default", NULL};
     ConfigDriveInput input = {
         .instance = op->instance,
@@ -46,7 +45,7 @@ make_config_drive(const Spawn *spawn, NovaError **err)
     if (!disk_map_find(spawn->plan->disk_map, "disk.config"))
         return true;
     LOG_INFO("Using config drive");
-    return config_drive_create(op->host->options, op->host->keystone, &input, path, err);
+    return step_make_config_drive(op->host, &input, "disk.config", err);
 }
 
 /* Between definition and start: libvirt has given the devices their addresses, and the config drive

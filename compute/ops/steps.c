@@ -171,6 +171,19 @@ step_create_disks(Host *host, const RequestContext *ctx, const Instance *instanc
            disks_ensure_console_log(host->options, instance->uuid, err);
 }
 
+bool
+step_make_config_drive(Host *host, const ConfigDriveInput *input, const char *name, NovaError **err)
+{
+    const char *uuid = input->instance->uuid;
+    g_autofree char *path = disks_path(host->options, uuid, name);
+    bool is_there;
+
+    if (!disks_find_config_drive(host->options, uuid, name, &is_there, err))
+        return false;
+    return is_there || (config_drive_create(host->options, host->keystone, input, path, err) &&
+                        disks_store_config_drive(host->options, uuid, name, err));
+}
+
 static char *
 fetch_definition(Host *host, const Instance *instance, NovaError **err)
 {

@@ -5,6 +5,7 @@
 #include "compute/guest.h"
 #include "compute/guest_config.h"
 #include "compute/operation.h"
+#include "storage/config_drive.h"
 
 /* The ports of the instance as its cache has them. */
 NetworkInfo *step_cached_network(const Instance *instance, NovaError **err)
@@ -58,6 +59,10 @@ bool step_destroy_guest(Host *host, const Instance *instance, const NetworkInfo 
 /* The guest made anew from the record, on the disks that it has: what every start and every hard
  * reboot is. */
 bool step_recreate_guest(Host *host, const RequestContext *ctx, Instance *instance, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+
+/* Once: one that is there stays as it is. 'name' is disk.config or disk.config.rescue. */
+bool step_make_config_drive(Host *host, const ConfigDriveInput *input, const char *name, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
 
 /* All disks and files of the instance on this host; notes in the instance how that went with the files,

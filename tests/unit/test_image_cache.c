@@ -21,6 +21,14 @@ static struct {
     atomic_int n_downloads;
 } fake;
 
+json_t *
+glance_show(Glance *glance G_GNUC_UNUSED, const RequestContext *ctx G_GNUC_UNUSED, const char *image_id,
+            NovaError **err)
+{
+    image_errors_not_found(err, image_id);
+    return NULL;
+}
+
 bool
 glance_download(Glance *glance, const RequestContext *ctx, const char *image_id, const char *path,
                 json_t **ret_record, NovaError **err)

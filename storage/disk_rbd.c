@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Disks as images of RADOS block devices, raw, <uuid>_<disk> in [libvirt]images_rbd_pool; the root is a clone of
+ * Glance's image where that lies in the same cluster (nova.virt.libvirt.imagebackend Rbd). */
+#define LOG_NAME "kilonova.storage.disk_rbd"
+
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/base/fail_point.h"
+#include "agent/base/json.h"
+#include "agent/base/log.h"
+#include "conf/options.h"
+#include "storage/ceph.h"
+#include "storage/disk_backend.h"
+#include "storage/image_errors.h"
+#include "storage/rbd_location.h"
+
+static bool
+check(const struct Options *options, NovaError **err)
+{
+    const char *pool = options->libvirt.images_rbd_pool;
+
+    if (!pool || !*pool)
+        return nova_error_set(err, NOVA_ERROR_INVALID_CONFIGURATION,
+                              "You should specify images_rbd_pool flag to use rbd images.");
+    if (!options->default_group.force_raw_images)
+        return nova_error_set(err, NOVA_ERROR_INVALID_CONFIGURATION,
+                              "'[DEFAULT]/force_raw_images = False' is not allowed with "
+                              "'[libvirt]/images_type = rbd'. Please check the two configs and if you "
+                              "really do want to use rbd as images_type, set force_raw_images to True.");
+    return ceph_check(err);
+}
+
+static char *
+image_name(const char *uuid, const char *name)
+{
+    return g_strdup_printf("%s_%s", uuid, name);
+}
+
+static bool
+find(const struct Options *options, const char *uuid, const char *name, bool *ret_found, NovaError **err)
+{
+    g_autofree char *image = image_name(uuid, name);
+    g_autoptr(CephPool) pool = ceph_open(options, NULL, err);
+
+    return pool && ceph_find(pool, image, NULL, ret_found, err);
+}
+
+/* ---- making one ---- */
+
+/* An image of the pool, on its way to become a disk. */
+typedef struct Rbd {
+    const DiskMaking *making;
+    const PlannedDisk *disk;
+    CephPool *pool;
+    char *image;
+} Rbd;
+
+/* *ret_cloned false: Glance's copy is not here. */
+static bool
+clone_location(const Rbd *rbd, const char *url, const char *fsid, bool *ret_cloned, NovaError **err)
+{
+    g_auto(RbdLocation) location = {0};
+    g_autoptr(CephPool) from = NULL;
+    bool found = false;
+
+    *ret_cloned = false;
+    if (!rbd_location_parse(url, &location) || strcmp(location.fsid, fsid) != 0) {
+        LOG_DEBUG("not cloneable: %s", url);
+        return true;
+    }
+    from = ceph_open(rbd->making->options, location.pool, err);
+    if (!from || !ceph_find(from, location.image, location.snapshot, &found, err))
+        return false;
+    if (!found)
+        return true;
+    LOG_DEBUG("Selected location: %s", url);
+    *ret_cloned = ceph_clone(from, location.image, location.snapshot, rbd->pool, rbd->image, err);
+    return *ret_cloned;
+}
+
+static bool
+clone_image(const Rbd *rbd, bool *ret_cloned, NovaError **err)
+{
+    const DiskMaking *making = rbd->making;
+    json_auto_t *record =
+        glance_show(image_cache_glance(making->cache), making->ctx, rbd->disk->image_id, err);
+    g_autofree char *fsid = NULL;
+    g_autoptr(GPtrArray) urls = NULL;
+
+    *ret_cloned = false;
+    if (!record)
+        return false;
+    if (g_strcmp0(json_get_string(record, "disk_format", NULL), "raw") != 0)
+        return true;
+    fsid = ceph_fetch_fsid(rbd->pool, err);
+    if (!fsid)
+        return false;
+    urls = rbd_location_urls(record);
+    for (guint i = 0; i < urls->len && !*ret_cloned; i++)
+        if (!clone_location(rbd, urls->pdata[i], fsid, ret_cloned, err))
+            return false;
+    return true;
+}
+
+/* One that the cache holds from a time without force_raw_images is fetched again. */
+static bool
+get_raw_base(const Rbd *rbd, BaseImage *ret_base, NovaError **err)
+{
+    if (!disk_backend_get_base(rbd->making, rbd->disk, ret_base, err))
+        return false;
+    if (strcmp(ret_base->format, "raw") == 0)
+        return true;
+    LOG_WARNING("%s is %s and removed", ret_base->path, ret_base->format);
+    unlink(ret_base->path);
+    base_image_clear(ret_base);
+    return disk_backend_get_base(rbd->making, rbd->disk, ret_base, err);
+}
+
+static bool
+import_base(const Rbd *rbd, NovaError **err)
+{
+    g_auto(BaseImage) base = {0};
+
+    if (rbd->disk->image_id && rbd->making->options->workarounds.never_download_image_if_on_rbd) {
+        LOG_WARNING("Image %s is not on my ceph and [workarounds]/never_download_image_if_on_rbd=True; "
+                    "refusing to fetch and upload.", rbd->disk->image_id);
+        return image_errors_unacceptable(err, rbd->disk->image_id, "No image locations are accessible");
+    }
+    return get_raw_base(rbd, &base, err) && ceph_import(rbd->pool, base.path, rbd->image, err);
+}
+
+static bool
+fit(const Rbd *rbd, NovaError **err)
+{
+    uint64_t size = 0;
+
+    if (rbd->disk->size == 0)
+        return true;
+    if (!ceph_fetch_size(rbd->pool, rbd->image, &size, err))
+        return false;
+    if (size > rbd->disk->size) {
+        LOG_ERROR("%s virtual size %" PRIu64 " larger than flavor root disk size %" PRIu64, rbd->image, size,
+                  rbd->disk->size);
+        return image_errors_flavor_too_small(err, rbd->disk->size, size);
+    }
+    return size == rbd->disk->size || ceph_resize(rbd->pool, rbd->image, rbd->disk->size, err);
+}
+
+static bool
+make(const DiskMaking *making, const PlannedDisk *disk, NovaError **err)
+{
+    g_autofree char *image = image_name(making->uuid, disk->name);
+    g_autoptr(CephPool) pool = ceph_open(making->options, NULL, err);
+    const Rbd rbd = {making, disk, pool, image};
+    bool is_cloned = false;
+
+    if (!pool || (disk->image_id && !clone_image(&rbd, &is_cloned, err)))
+        return false;
+    FAIL_POINT("disk_rbd.make:cloned", disk->name);
+    return (is_cloned || import_base(&rbd, err)) && fit(&rbd, err);
+}
+
+static bool
+keep(const DiskMaking *making, const PlannedDisk *disk, NovaError **err)
+{
+    g_autofree char *image = image_name(making->uuid, disk->name);
+    g_autoptr(CephPool) pool = ceph_open(making->options, NULL, err);
+
+    return pool && fit(&(Rbd){making, disk, pool, image}, err);
+}
+
+/* ---- the others ---- */
+
+static bool
+remove_images(const struct Options *options, const char *uuid, const char *ending, NovaError **err)
+{
+    g_autofree char *start = image_name(uuid, "");
+    g_autoptr(CephPool) pool = ceph_open(options, NULL, err);
+    g_autoptr(GPtrArray) names = pool ? ceph_list(pool, err) : NULL;
+
+    for (guint i = 0; names && i < names->len; i++)
+        if (g_str_has_prefix(names->pdata[i], start) && g_str_has_suffix(names->pdata[i], ending) &&
+            !ceph_remove(pool, names->pdata[i], err))
+            return false;
+    return names != NULL;
+}
+
+static bool
+fetch_space(const struct Options *options, StoreSpace *ret_space, NovaError **err)
+{
+    g_autoptr(CephPool) pool = ceph_open(options, NULL, err);
+
+    return pool && ceph_fetch_space(pool, &ret_space->total, &ret_space->used, &ret_space->free, err);
+}
+
+static bool
+fetch_monitors(const struct Options *options, char ***ret_hosts, char ***ret_ports, NovaError **err)
+{
+    g_autoptr(CephPool) pool = ceph_open(options, NULL, err);
+
+    return pool && ceph_fetch_monitors(pool, ret_hosts, ret_ports, err);
+}
+
+static bool
+mark_image(CephPool *pool, const char *image, DiskMark mark, NovaError **err)
+{
+    bool found;
+
+    if (mark == DISK_MARK_SET)
+        return ceph_snapshot_create(pool, image, CEPH_RESIZE_SNAPSHOT, false, err);
+    if (!ceph_find(pool, image, CEPH_RESIZE_SNAPSHOT, &found, err))
+        return false;
+    if (!found)
+        return true;
+    return (mark == DISK_MARK_FORGET || ceph_snapshot_roll_back(pool, image, CEPH_RESIZE_SNAPSHOT, err)) &&
+           ceph_snapshot_remove(pool, image, CEPH_RESIZE_SNAPSHOT, err);
+}
+
+/* A server that boots from a volume has no root here. */
+static bool
+mark_root(const struct Options *options, const char *uuid, DiskMark mark, NovaError **err)
+{
+    g_autofree char *image = image_name(uuid, "disk");
+    g_autoptr(CephPool) pool = ceph_open(options, NULL, err);
+    bool found;
+
+    return pool && ceph_find(pool, image, NULL, &found, err) && (!found || mark_image(pool, image, mark, err));
+}
+
+static bool
+take_file(const struct Options *options, const char *uuid, const char *name, const char *path, NovaError **err)
+{
+    g_autofree char *image = image_name(uuid, name);
+    g_autoptr(CephPool) pool = ceph_open(options, NULL, err);
+
+    return pool && ceph_remove(pool, image, err) && ceph_import(pool, path, image, err);
+}
+
+const DiskBackend disk_rbd = {
+    .check = check, .find = find, .make = make, .keep = keep, .remove = remove_images,
+    .mark = mark_root, .take_file = take_file, .fetch_monitors = fetch_monitors, .fetch_space = fetch_space};
