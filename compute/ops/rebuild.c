@@ -91,6 +91,40 @@ plan_guest(Rebuild *rebuild, NovaError **err)
 }
 
 static bool
+is_reimaged(const Rebuild *rebuild, const BlockDeviceMapping *bdm)
+{
+    return json_get_bool(rebuild->op->args, "reimage_boot_volume", false) &&
+           bdm == block_device_info_root(rebuild->plan->bdms);
+}
+
+/* For Nova, volumes are detached and attached anew; not the one that the image is written over. */
+static void
+announce_detach(Rebuild *rebuild, const char *phase)
+{
+    Operation *op = rebuild->op;
+
+    for (guint i = 0; i < rebuild->plan->bdms->len; i++) {
+        const BlockDeviceMapping *bdm = rebuild->plan->bdms->pdata[i];
+
+        if (block_device_info_is_volume(bdm) && bdm->volume_id && !is_reimaged(rebuild, bdm))
+            volume_announce_detach(op->host, op->ctx, op->instance, bdm, phase);
+    }
+}
+
+static bool
+close_volumes(Rebuild *rebuild, NovaError **err)
+{
+    Operation *op = rebuild->op;
+
+    announce_detach(rebuild, "start");
+    if (!volumes_disconnect(op->host, op->ctx, op->instance, rebuild->plan->devices, false, err) ||
+        !volumes_reserve_anew(op, rebuild->plan->bdms, err))
+        return false;
+    announce_detach(rebuild, "end");
+    return true;
+}
+
+static bool
 remove_old(Rebuild *rebuild, NovaError **err)
 {
     Operation *op = rebuild->op;
@@ -100,9 +134,7 @@ remove_old(Rebuild *rebuild, NovaError **err)
                               "The current driver does not support preserving ephemeral partitions.");
     if (!step_power_off(op->host, op->instance, true, err) ||
         !step_destroy_guest(op->host, op->instance, rebuild->plan->network, false, err) ||
-        !volumes_disconnect(op->host, op->ctx, op->instance, rebuild->plan->devices, false, err) ||
-        !volumes_reserve_anew(op, rebuild->plan->bdms, err) ||
-        !disks_remove_volumes(op->host->options, op->instance->uuid, err))
+        !close_volumes(rebuild, err) || !disks_remove_volumes(op->host->options, op->instance->uuid, err))
         return false;
     if (!disks_delete(op->host->options, op->instance->uuid))
         return nova_error_set(err, NOVA_ERROR_OS_ERROR, "The old files of the instance cannot be removed");
@@ -129,13 +161,11 @@ static bool
 reimage_root(Rebuild *rebuild, NovaError **err)
 {
     Operation *op = rebuild->op;
-    const GPtrArray *bdms = rebuild->plan->bdms;
-    const BlockDeviceMapping *root = block_device_info_root(bdms);
+    const BlockDeviceMapping *root = block_device_info_root(rebuild->plan->bdms);
     const char *reason = "Failed to rebuild volume backed instance.";
     g_autoptr(NovaError) error = NULL;
 
-    if (!json_get_bool(op->args, "reimage_boot_volume", false) || !block_device_info_boots_from_volume(bdms) ||
-        !root->volume_id || wait_for_image(rebuild, root->volume_id, &error))
+    if (!root || !root->volume_id || !is_reimaged(rebuild, root) || wait_for_image(rebuild, root->volume_id, &error))
         return true;
     LOG_ERROR("Failed to rebuild volume backed instance: %s", nova_error_details(error));
     nova_error_set(err, NOVA_ERROR_BUILD_ABORT_EXCEPTION, "Build of instance %s aborted: %s",

@@ -232,42 +232,43 @@ volumes_complete(Operation *op, NovaError **err)
 
 /* ---- the end ---- */
 
+static void
+release_or_log(Host *host, const RequestContext *ctx, const Instance *instance, const BlockDeviceMapping *bdm)
+{
+    g_autoptr(NovaError) error = NULL;
+
+    if (!block_device_info_is_volume(bdm) || !bdm->volume_id || volume_release(host, ctx, instance, bdm, &error))
+        return;
+    if (nova_error_is(error, NOVA_ERROR_NOT_FOUND))
+        LOG_DEBUG("Ignoring %s: %s", nova_error_class(error), nova_error_details(error));
+    else
+        LOG_WARNING("Ignoring unknown exception for volume %s: %s", bdm->volume_id, nova_error_details(error));
+}
+
 void
 volumes_release(Host *host, const RequestContext *ctx, const Instance *instance, const GPtrArray *bdms)
 {
-    for (guint i = 0; i < bdms->len; i++) {
-        const BlockDeviceMapping *bdm = bdms->pdata[i];
-        g_autoptr(NovaError) error = NULL;
-
-        if (!block_device_info_is_volume(bdm) || !bdm->volume_id || volume_release(host, ctx, instance, bdm, &error))
-            continue;
-        if (nova_error_is(error, NOVA_ERROR_NOT_FOUND))
-            LOG_DEBUG("Ignoring %s: %s", nova_error_class(error), nova_error_details(error));
-        else
-            LOG_WARNING("Ignoring unknown exception for volume %s: %s", bdm->volume_id,
-                        nova_error_details(error));
-    }
+    for (guint i = 0; i < bdms->len; i++)
+        release_or_log(host, ctx, instance, bdms->pdata[i]);
 }
 
-static bool
-goes_with_server(const BlockDeviceMapping *bdm)
+static void
+delete_or_log(Host *host, const RequestContext *ctx, const BlockDeviceMapping *bdm)
 {
-    return bdm->volume_id && bdm->delete_on_termination;
+    g_autoptr(NovaError) error = NULL;
+
+    if (!bdm->volume_id || !bdm->delete_on_termination)
+        return;
+    LOG_DEBUG("Deleting volume: %s", bdm->volume_id);
+    if (!cinder_volume_delete(host->cinder, ctx, bdm->volume_id, &error))
+        LOG_WARNING("Failed to delete volume: %s due to %s", bdm->volume_id, nova_error_details(error));
 }
 
 void
 volumes_delete(Host *host, const RequestContext *ctx, const GPtrArray *bdms)
 {
-    for (guint i = 0; i < bdms->len; i++) {
-        const BlockDeviceMapping *bdm = bdms->pdata[i];
-        g_autoptr(NovaError) error = NULL;
-
-        if (!goes_with_server(bdm))
-            continue;
-        LOG_DEBUG("Deleting volume: %s", bdm->volume_id);
-        if (!cinder_volume_delete(host->cinder, ctx, bdm->volume_id, &error))
-            LOG_WARNING("Failed to delete volume: %s due to %s", bdm->volume_id, nova_error_details(error));
-    }
+    for (guint i = 0; i < bdms->len; i++)
+        delete_or_log(host, ctx, bdms->pdata[i]);
 }
 
 static void
@@ -281,13 +282,31 @@ destroy_row(Host *host, const RequestContext *ctx, BlockDeviceMapping *bdm)
 }
 
 void
-volumes_abandon(Host *host, const RequestContext *ctx, const Instance *instance, const GPtrArray *bdms)
+volume_announce_detach(Host *host, const RequestContext *ctx, Instance *instance,
+                       const BlockDeviceMapping *bdm, const char *phase)
 {
-    volumes_release(host, ctx, instance, bdms);
-    for (guint i = 0; i < bdms->len; i++)
-        if (goes_with_server(bdms->pdata[i]))
-            destroy_row(host, ctx, bdms->pdata[i]);
-    volumes_delete(host, ctx, bdms);
+    json_auto_t *fields = json_pack("{s:s}", "volume_id", bdm->volume_id);
+    const InstanceNotice notice = {
+        .action = "volume_detach", .phase = phase, .extra = fields, .fields = fields};
+
+    notifier_send(host->notifier, ctx, instance, &notice);
+}
+
+void
+volumes_abandon(Host *host, const RequestContext *ctx, Instance *instance, const GPtrArray *bdms)
+{
+    for (guint i = 0; i < bdms->len; i++) {
+        BlockDeviceMapping *bdm = bdms->pdata[i];
+
+        if (!bdm->volume_id)
+            continue;
+        volume_announce_detach(host, ctx, instance, bdm, "start");
+        release_or_log(host, ctx, instance, bdm);
+        volume_announce_detach(host, ctx, instance, bdm, "end");
+        if (bdm->delete_on_termination)
+            destroy_row(host, ctx, bdm);
+        delete_or_log(host, ctx, bdm);
+    }
 }
 
 /* ---- agreement with Cinder ---- */

@@ -19,7 +19,7 @@ bool volumes_prepare(Operation *op, const BlockDevices *devices, NovaError **err
 
 /* A server that will not be built: its attachments go, volumes that would be deleted with the server go
  * with their rows (_cleanup_volumes()). Failures are logged. */
-void volumes_abandon(Host *host, const RequestContext *ctx, const Instance *instance, const GPtrArray *bdms);
+void volumes_abandon(Host *host, const RequestContext *ctx, Instance *instance, const GPtrArray *bdms);
 
 /* The server will not be built, or not by us, and a process before us had begun it: volumes that it made
  * and that no row has go as they would with the server. */
@@ -55,6 +55,10 @@ bool volumes_complete(Operation *op, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 void volumes_release(Host *host, const RequestContext *ctx, const Instance *instance, const GPtrArray *bdms);
 /* And the volumes that go with it. */
 void volumes_delete(Host *host, const RequestContext *ctx, const GPtrArray *bdms);
+
+/* The notification "volume_detach" of a volume, in this phase. */
+void volume_announce_detach(Host *host, const RequestContext *ctx, Instance *instance,
+                            const BlockDeviceMapping *bdm, const char *phase);
 
 /* Attachments that only Cinder knows, or only we, are forgotten (_delete_dangling_bdms()): rows of the
  * latter are destroyed and leave 'bdms'. Nothing happens while Cinder does not answer. */
