@@ -3,6 +3,8 @@
 #define LOG_NAME "kilonova.compute.shelve"
 #include "compute/ops/shelve.h"
 
+#include <string.h>
+
 #include "agent/base/json.h"
 #include "agent/base/log.h"
 #include "compute/ops/ops.h"
@@ -64,10 +66,10 @@ remove_from_host(Operation *op, NovaError **err)
     devices = block_device_info_make(op->instance, bdms, VOLUMES_CONNECTED);
     for (guint i = 0; i < network->vifs->len; i++)
         g_ptr_array_add(ports, ((Vif *)network->vifs->pdata[i])->id);
-    neutron_unbind_ports(op->host->neutron, op->ctx, ports, false);
     if (!step_destroy_guest(op->host, op->instance, network, false, err) ||
         !disks_remove_volumes(op->host->options, op->instance->uuid, err))
         return false;
+    neutron_unbind_ports(op->host->neutron, op->ctx, ports, false); /* nobody knows how to unplug them then */
     volumes_let_go(op->host, op->ctx, op->instance, devices);
     if (!disks_delete(op->host->options, op->instance->uuid))
         LOG_WARNING("Some files of the instance could not be removed");
@@ -162,6 +164,17 @@ notify_shelve(Operation *op, const char *phase, bool offloads)
     notifier_send(op->host->notifier, op->ctx, op->instance, &notice);
 }
 
+/* The process before us may have ended when all of the image was there: Glance takes no data again. */
+static bool
+has_image(const Operation *op)
+{
+    json_auto_t *record = op->is_resumed ? glance_show(op->host->glance, op->ctx,
+                                                       json_get_string(op->args, "image_id", ""), NULL)
+                                         : NULL;
+
+    return strcmp(json_get_string(record, "status", ""), "active") == 0;
+}
+
 bool
 op_shelve_instance(Operation *op, NovaError **err)
 {
@@ -177,7 +190,7 @@ op_shelve_instance(Operation *op, NovaError **err)
         return false;
     notifier_exists(op->host->notifier, op->ctx, op->instance, &exists);
     notify_shelve(op, "start", offloads);
-    if (!make_image(op, err) || !announce_shelved(op, offloads, err))
+    if ((!has_image(op) && !make_image(op, err)) || !announce_shelved(op, offloads, err))
         return false;
     notify_shelve(op, "end", offloads);
     return !offloads || offload(op, false, err);
