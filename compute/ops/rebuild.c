@@ -141,6 +141,16 @@ remove_old(Rebuild *rebuild, NovaError **err)
     return true;
 }
 
+/* A process before us had begun it, and Cinder is still at it. */
+static bool
+is_being_written(const Operation *op, const char *volume_id)
+{
+    g_autoptr(CinderVolume) volume =
+        op->is_resumed ? cinder_volume_get(op->host->cinder, op->ctx, volume_id, NULL) : NULL;
+
+    return volume && g_strcmp0(volume->status, "downloading") == 0;
+}
+
 static bool
 wait_for_image(Rebuild *rebuild, const char *volume_id, NovaError **err)
 {
@@ -151,8 +161,9 @@ wait_for_image(Rebuild *rebuild, const char *volume_id, NovaError **err)
     g_autoptr(EventWaiter) waiter =
         instance_events_prepare(op->host->events, op->instance->uuid, "volume-reimaged", &volume_id, 1);
 
-    return cinder_volume_reimage(op->host->cinder, op->ctx, volume_id,
-                                 json_get_string(rebuild->image, "id", ""), true, err) &&
+    return (is_being_written(op, volume_id) ||
+            cinder_volume_reimage(op->host->cinder, op->ctx, volume_id,
+                                  json_get_string(rebuild->image, "id", ""), true, err)) &&
            instance_events_wait(waiter, (int)timeout_s * 1000, err);
 }
 
