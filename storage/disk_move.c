@@ -35,6 +35,19 @@ path_under(const Options *options, const char *folder, const char *name)
     return g_build_filename(options->default_group.instances_path, folder, name, NULL);
 }
 
+/* The other host says what disks there are: nothing but a disk's name becomes part of a path. */
+static bool
+name_of(const json_t *disk, char **ret_name, NovaError **err)
+{
+    const char *path = json_get_string(disk, "path", "");
+    g_autofree char *name = g_path_get_basename(path);
+
+    if (strcmp(name, "disk") != 0 && (!g_str_has_prefix(name, "disk.") || strcmp(name, "disk.info") == 0))
+        return nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "'%s' is not the path of a disk", path);
+    *ret_name = g_steal_pointer(&name);
+    return true;
+}
+
 /* ---- what there is ---- */
 
 static json_t *
@@ -172,8 +185,13 @@ disk_move_renew(const struct Options *options, const char *uuid, const json_t *d
         return nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "'%s' is not a UUID", uuid);
     if (access(path, F_OK) < 0)
         return true;
-    json_array_foreach (description, i, disk)
-        g_ptr_array_add(names, g_path_get_basename(json_get_string(disk, "path", "")));
+    json_array_foreach (description, i, disk) {
+        char *name;
+
+        if (!name_of(disk, &name, err))
+            return false;
+        g_ptr_array_add(names, name);
+    }
     return instance_folder_remove_tree(options->default_group.instances_path, uuid, err) &&
            make_folder(options, uuid, err) && copy_all(options, uuid, names, err);
 }
@@ -228,9 +246,10 @@ disk_move_convert(const struct Options *options, const char *uuid, const json_t 
     if (!disks_are_overlays(options))
         return true;
     json_array_foreach (description, i, disk) {
-        const char *path = json_get_string(disk, "path", "");
-        g_autofree char *name = g_path_get_basename(path);
+        g_autofree char *name = NULL;
 
+        if (!name_of(disk, &name, err))
+            return false;
         if (strcmp(json_get_string(disk, "type", ""), "raw") == 0 && strcmp(name, "disk.config") != 0 &&
             !raw_to_qcow2(options, uuid, name, err))
             return false;

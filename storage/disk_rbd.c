@@ -229,6 +229,92 @@ mark_root(const struct Options *options, const char *uuid, DiskMark mark, NovaEr
     return pool && ceph_find(pool, image, NULL, &found, err) && (!found || mark_image(pool, image, mark, err));
 }
 
+/* ---- snapshots among Glance's images ---- */
+
+/* How Glance names the snapshot of an image that it hands out. */
+#define GLANCE_SNAPSHOT "snap"
+
+/* Where Glance keeps images: where the disk was cloned from, or where the image lies that it was made from. */
+static char *
+glance_pool(CephPool *pool, const char *disk, const char *fsid, const json_t *base, NovaError **err)
+{
+    g_autoptr(GPtrArray) urls = rbd_location_urls(base);
+    char *parent = NULL;
+
+    if (!ceph_fetch_parent_pool(pool, disk, &parent, err) || parent)
+        return parent;
+    for (guint i = 0; i < urls->len; i++) {
+        g_auto(RbdLocation) location = {0};
+
+        if (rbd_location_parse(urls->pdata[i], &location) && strcmp(location.fsid, fsid) == 0)
+            return g_steal_pointer(&location.pool);
+    }
+    image_errors_unacceptable(err, disk, "Cannot determine the parent storage pool; cannot determine where to "
+                                         "store images");
+    return NULL;
+}
+
+/* One that stands on its own; half of one is removed. */
+static bool
+copy_snapshot(CephPool *pool, const char *disk, const char *snapshot, CephPool *to, const char *image_id,
+              NovaError **err)
+{
+    g_autoptr(NovaError) failure = NULL;
+
+    if (!ceph_clone(pool, disk, snapshot, to, image_id, err))
+        return false;
+    if (ceph_flatten(to, image_id, err))
+        return true;
+    if (!ceph_remove(to, image_id, &failure))
+        LOG_WARNING("Half an image stays: %s", nova_error_details(failure));
+    return false;
+}
+
+static bool
+copy_disk(CephPool *pool, const char *disk, CephPool *to, const char *image_id, NovaError **err)
+{
+    g_autofree char *snapshot = g_uuid_string_random();
+    g_autoptr(NovaError) failure = NULL;
+    bool ok;
+
+    if (!ceph_snapshot_create(pool, disk, snapshot, true, err))
+        return false;
+    FAIL_POINT("disk_rbd.snapshot:made", NULL);
+    ok = copy_snapshot(pool, disk, snapshot, to, image_id, err);
+    if (!ceph_snapshot_remove(pool, disk, snapshot, &failure))
+        LOG_WARNING("A snapshot of the disk stays: %s", nova_error_details(failure));
+    return ok && ceph_snapshot_create(to, image_id, GLANCE_SNAPSHOT, true, err);
+}
+
+static bool
+snapshot_root(const struct Options *options, const char *uuid, const char *image_id, const json_t *base,
+              char **ret_url, NovaError **err)
+{
+    g_autofree char *disk = image_name(uuid, "disk");
+    g_autoptr(CephPool) pool = ceph_open(options, NULL, err);
+    g_autofree char *fsid = pool ? ceph_fetch_fsid(pool, err) : NULL;
+    g_autofree char *name = fsid ? glance_pool(pool, disk, fsid, base, err) : NULL;
+    g_autoptr(CephPool) to = name ? ceph_open(options, name, err) : NULL;
+
+    if (!to || !copy_disk(pool, disk, to, image_id, err))
+        return false;
+    *ret_url = g_strdup_printf("rbd://%s/%s/%s/" GLANCE_SNAPSHOT, fsid, name, image_id);
+    return true;
+}
+
+static bool
+discard_snapshot(const struct Options *options, const char *url, NovaError **err)
+{
+    g_auto(RbdLocation) location = {0};
+    g_autoptr(CephPool) pool = NULL;
+
+    if (!rbd_location_parse(url, &location))
+        return true;
+    pool = ceph_open(options, location.pool, err);
+    return pool && ceph_snapshot_remove(pool, location.image, location.snapshot, err) &&
+           ceph_remove(pool, location.image, err);
+}
+
 static bool
 take_file(const struct Options *options, const char *uuid, const char *name, const char *path, NovaError **err)
 {
@@ -240,4 +326,5 @@ take_file(const struct Options *options, const char *uuid, const char *name, con
 
 const DiskBackend disk_rbd = {
     .check = check, .find = find, .make = make, .keep = keep, .remove = remove_images,
-    .mark = mark_root, .take_file = take_file, .fetch_monitors = fetch_monitors, .fetch_space = fetch_space};
+    .mark = mark_root, .snapshot = snapshot_root, .discard_snapshot = discard_snapshot,
+    .take_file = take_file, .fetch_monitors = fetch_monitors, .fetch_space = fetch_space};

@@ -298,6 +298,29 @@ disks_mark(const struct Options *options, const char *uuid, DiskMark mark, NovaE
     return true;
 }
 
+/* ---- snapshots in the store ---- */
+
+bool
+disks_snapshot_in_store(const struct Options *options, const char *uuid, const char *image_id,
+                        const json_t *base, char **ret_url, NovaError **err)
+{
+    const DiskBackend *backend = disk_backend_of(options);
+
+    if (!backend->snapshot)
+        return nova_error_set(err, NOVA_ERROR_NOT_IMPLEMENTED_ERROR, "direct_snapshot() is not implemented");
+    return check_uuid(uuid, err) && backend->snapshot(options, uuid, image_id, base, ret_url, err);
+}
+
+void
+disks_discard_snapshot(const struct Options *options, const char *url)
+{
+    const DiskBackend *backend = disk_backend_of(options);
+    g_autoptr(NovaError) failure = NULL;
+
+    if (backend->discard_snapshot && !backend->discard_snapshot(options, url, &failure))
+        LOG_WARNING("%s stays: %s", url, nova_error_details(failure));
+}
+
 /* ---- config drive ---- */
 
 bool

@@ -9,6 +9,7 @@
  * ProcessExecutionError. */
 
 #include <glib.h>
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -69,6 +70,15 @@ bool disks_mark(const struct Options *options, const char *uuid, DiskMark mark, 
     G_GNUC_WARN_UNUSED_RESULT;
 /* False with LVM: a server with local disks is not moved or resized. */
 bool disks_can_move(const struct Options *options);
+
+/* Copies the root, whether its guest runs or not, to where Glance keeps images in the same store; *ret_url is for
+ * Glance, caller frees. 'base' is the record of the image that the server was made from, or NULL.
+ * NotImplementedError with files and LVM, ImageUnacceptable or Forbidden when it is not known or not allowed where
+ * that is: then the disk must be extracted and uploaded. */
+bool disks_snapshot_in_store(const struct Options *options, const char *uuid, const char *image_id,
+                             const json_t *base, char **ret_url, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+/* Glance does not take it; failures are logged. */
+void disks_discard_snapshot(const struct Options *options, const char *url);
 
 /* Config drives lie where images_type puts disks if that is rbd, else in the folder: is it there, and the one that
  * was just made as a file goes there. */

@@ -602,6 +602,35 @@ glance_update(Glance *glance, const RequestContext *ctx, const char *image_id, j
     return response && response->status == 200;
 }
 
+/* Glance 2024.1 and older have only the second way, which operators seldom open. */
+bool
+glance_add_location(Glance *glance, const RequestContext *ctx, const char *image_id, const char *url,
+                    NovaError **err)
+{
+    static const char *const headers[] = {
+        "Content-Type: application/openstack-images-v2.1-json-patch", NULL};
+    json_auto_t *body = json_pack("{s:s, s:{}}", "url", url, "validation_data");
+    json_auto_t *patch = json_pack("[{s:s, s:s, s:{s:s, s:{}}}]", "op", "add", "path", "/locations/-",
+                                   "value", "url", url, "metadata");
+    g_autofree char *image = g_strconcat("/images/", image_id, NULL);
+    g_autofree char *locations = g_strconcat(image, "/locations", NULL);
+    const RestRequest post = {.ctx = ctx, .method = "POST", .path = locations, .json = body};
+    const RestRequest change = {
+        .ctx = ctx, .method = "PATCH", .path = image, .json = patch, .headers = headers};
+    g_autoptr(HttpResponse) response = NULL;
+
+    if (!is_plain_id(image_id))
+        return image_errors_not_found(err, image_id);
+    response = ask(glance, &post, "add_image_location", NULL, err);
+    if (response && (response->status == 404 || response->status == 405 || response->status == 501)) {
+        http_response_free(response);
+        response = ask(glance, &change, "add_location", NULL, err);
+    }
+    if (response && response->status >= 300)
+        translate_status(image_id, response, err);
+    return response && response->status < 300;
+}
+
 bool
 glance_delete(Glance *glance, const RequestContext *ctx, const char *image_id, NovaError **err)
 {

@@ -55,6 +55,11 @@ json_t *glance_list(Glance *glance, const RequestContext *ctx, json_t *propertie
 bool glance_update(Glance *glance, const RequestContext *ctx, const char *image_id,
                    json_t *attributes, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
+/* Tells Glance that the image's data lies there already; such an address may not be the caller's to give
+ * (ImageNotAuthorized), then Glance has none. */
+bool glance_add_location(Glance *glance, const RequestContext *ctx, const char *image_id, const char *url,
+                         NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+
 /* The image's data from a file. The way it goes is logged; an image that is deleted meanwhile ends
  * it early with ImageNotFound. */
 bool glance_upload(Glance *glance, const RequestContext *ctx, const char *image_id,

@@ -141,14 +141,78 @@ mask_of(TaskState task)
     return UINT64_C(1) << task;
 }
 
+static bool
+is_in_store(const Snapshot *snapshot)
+{
+    return g_str_has_prefix(snapshot->disk.path, "rbd:");
+}
+
+static bool
+announce_attempt(Snapshot *snapshot, const SnapshotTasks *tasks, NovaError **err)
+{
+    return announce(snapshot, tasks->pending, tasks->expected, err) &&
+           announce(snapshot, tasks->uploading, mask_of(tasks->pending), err);
+}
+
 /* Nova goes to uploading and back when it has tried whether the store can clone the disk; users of
  * the API see the same with files, which never can. */
 static bool
 announce_extraction(Snapshot *snapshot, const SnapshotTasks *tasks, NovaError **err)
 {
-    return announce(snapshot, tasks->pending, tasks->expected, err) &&
-           announce(snapshot, tasks->uploading, mask_of(tasks->pending), err) &&
+    return announce_attempt(snapshot, tasks, err) &&
            announce(snapshot, tasks->pending, mask_of(tasks->uploading), err);
+}
+
+/* ---- in the store ---- */
+
+/* The base image may be gone: then only the disk itself may say where images are. */
+static bool
+copy_in_store(Snapshot *snapshot, const char *image_id, NovaError **err)
+{
+    const Operation *op = snapshot->op;
+    const char *base_id = op->instance->image_ref;
+    json_auto_t *base = base_id && *base_id ? glance_show(op->host->glance, op->ctx, base_id, NULL) : NULL;
+    json_auto_t *attributes = snapshot_attributes(op->instance, snapshot->image_meta->container_format,
+                                                  snapshot->format);
+    g_autofree char *url = NULL;
+
+    if (!disks_snapshot_in_store(options_of(snapshot), op->instance->uuid, image_id, base, &url, err))
+        return false;
+    FAIL_POINT("snapshot.store:after", NULL);
+    if (glance_update(op->host->glance, op->ctx, image_id, attributes, err) &&
+        glance_add_location(op->host->glance, op->ctx, image_id, url, err))
+        return true;
+    disks_discard_snapshot(options_of(snapshot), url);
+    return false;
+}
+
+/* Failures after which the disk can still be extracted. */
+static bool
+can_extract(const NovaError *error)
+{
+    return nova_error_is(error, NOVA_ERROR_NOT_IMPLEMENTED_ERROR) ||
+           nova_error_is(error, NOVA_ERROR_IMAGE_UNACCEPTABLE) || nova_error_is(error, NOVA_ERROR_FORBIDDEN) ||
+           nova_error_is(error, NOVA_ERROR_IMAGE_NOT_AUTHORIZED);
+}
+
+/* *ret_done false: the task is pending again, the disk is to be extracted. */
+static bool
+try_in_store(Snapshot *snapshot, const char *image_id, const SnapshotTasks *tasks, bool *ret_done,
+             NovaError **err)
+{
+    NovaError *error = NULL;
+
+    *ret_done = false;
+    if (!announce_attempt(snapshot, tasks, err))
+        return false;
+    *ret_done = copy_in_store(snapshot, image_id, &error);
+    if (*ret_done)
+        return true;
+    if (!can_extract(error))
+        return nova_error_propagate(err, error);
+    LOG_WARNING("Performing standard snapshot because direct snapshot failed: %s", nova_error_details(error));
+    nova_error_free(error);
+    return announce(snapshot, tasks->pending, mask_of(tasks->uploading), err);
 }
 
 /* ---- extracting ---- */
@@ -374,16 +438,21 @@ snapshot_take(Operation *op, const char *image_id, const SnapshotTasks *tasks, N
 {
     g_auto(Snapshot) snapshot = {.op = op};
     json_auto_t *record = NULL;
+    bool is_done = false;
 
     if (!find_guest(&snapshot, err))
         return false;
     record = glance_show(op->host->glance, op->ctx, image_id, err); /* not worth the work without */
     if (!record || !choose_how(&snapshot, err))
         return false;
+    if (is_in_store(&snapshot)) {
+        if (!try_in_store(&snapshot, image_id, tasks, &is_done, err) || is_done)
+            return is_done;
+    }
     if (!save_guest(&snapshot, err))
         return false;
     LOG_INFO("Beginning %s snapshot process", snapshot.is_live ? "live" : "cold");
-    if (!announce_extraction(&snapshot, tasks, err)) {
+    if (!is_in_store(&snapshot) && !announce_extraction(&snapshot, tasks, err)) {
         (void)!resume(&snapshot, NULL);
         return false;
     }

@@ -172,6 +172,21 @@ a_raw_disk_becomes_an_overlay_s_format(void **state)
     assert_true(disk_move_convert(&fixture->options, UUID, description, NULL)); /* raw stays raw */
 }
 
+static void
+only_names_of_disks_are_taken_from_another_host(void **state)
+{
+    StorageFixture *fixture = *state;
+    static const char *const paths[] = {"", "..", "/a/..", "/a/disk.info", "/a/console.log", "/a/diskette"};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(paths); i++) {
+        json_auto_t *description = json_pack("[{s:s, s:s}]", "type", "raw", "path", paths[i]);
+        g_autoptr(NovaError) failure = NULL;
+
+        assert_false(disk_move_convert(&fixture->options, UUID, description, &failure));
+        assert_int_equal(nova_error_kind(failure), NOVA_ERROR_VALUE_ERROR);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -185,6 +200,7 @@ main(void)
         TEST(what_an_earlier_move_left_is_in_nobody_s_way),
         TEST(the_description_is_what_nova_tells),
         TEST(a_raw_disk_becomes_an_overlay_s_format),
+        TEST(only_names_of_disks_are_taken_from_another_host),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

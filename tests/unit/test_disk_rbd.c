@@ -338,6 +338,52 @@ resize_is_reverted_and_confirmed(void **state G_GNUC_UNUSED)
 }
 
 static void
+snapshot_becomes_an_image_of_its_own(void **state G_GNUC_UNUSED)
+{
+    g_autofree char *disk = image_of("disk");
+    g_autofree char *id = g_uuid_string_random();
+    g_autofree char *url = NULL, *expected = NULL, *parent = NULL;
+    g_autofree char *fsid = ceph_fetch_fsid(bench->images, NULL);
+    bool found = false;
+    uint64_t size = 0;
+
+    make_glance_image();
+    plan_root(16 * MIB);
+    assert_true(create(NULL));
+    assert_true(disks_snapshot_in_store(bench->options, bench->uuid, id, NULL, &url, NULL));
+    expected = g_strdup_printf("rbd://%s/images/%s/snap", fsid, id);
+    assert_string_equal(url, expected);
+    assert_true(ceph_find(bench->images, id, "snap", &found, NULL));
+    assert_true(found);
+    assert_true(ceph_fetch_size(bench->images, id, &size, NULL));
+    assert_int_equal(size, 16 * MIB);
+    assert_true(ceph_fetch_parent_pool(bench->images, id, &parent, NULL));
+    assert_null(parent);
+    assert_true(disks_remove_volumes(bench->options, bench->uuid, NULL)); /* which no snapshot keeps */
+    disks_discard_snapshot(bench->options, url);
+    assert_true(ceph_find(bench->images, id, NULL, &found, NULL));
+    assert_false(found);
+}
+
+static void
+snapshot_of_an_imported_disk_goes_where_its_image_is(void **state G_GNUC_UNUSED)
+{
+    g_autofree char *id = g_uuid_string_random();
+    g_autofree char *url = NULL;
+    g_autoptr(NovaError) failure = NULL;
+    json_auto_t *base = NULL;
+
+    plan_root(0);
+    assert_true(create(NULL));
+    assert_false(disks_snapshot_in_store(bench->options, bench->uuid, id, NULL, &url, &failure));
+    assert_int_equal(nova_error_kind(failure), NOVA_ERROR_IMAGE_UNACCEPTABLE);
+    make_glance_image();
+    base = glance_show(NULL, NULL, IMAGE, NULL);
+    assert_true(disks_snapshot_in_store(bench->options, bench->uuid, id, base, &url, NULL));
+    disks_discard_snapshot(bench->options, url);
+}
+
+static void
 cluster_tells_its_monitors_and_its_space(void **state G_GNUC_UNUSED)
 {
     g_auto(GStrv) hosts = NULL, ports = NULL;
@@ -378,6 +424,8 @@ main(void)
         TEST(unrescue_removes_the_rescue_disk_only),
         TEST(config_drive_moves_into_the_pool),
         TEST(resize_is_reverted_and_confirmed),
+        TEST(snapshot_becomes_an_image_of_its_own),
+        TEST(snapshot_of_an_imported_disk_goes_where_its_image_is),
         TEST(cluster_tells_its_monitors_and_its_space),
         TEST(unknown_pool_is_a_storage_error),
     };

@@ -344,6 +344,37 @@ an_update_that_changes_nothing_sends_nothing(void **state)
 }
 
 static void
+a_location_is_added_by_the_new_call_or_the_old(void **state)
+{
+    Bench *bench = *state;
+    json_auto_t *expected = json_loads("[{\"op\": \"add\", \"path\": \"/locations/-\", \"value\": "
+                                       "{\"url\": \"rbd://a/b/c/snap\", \"metadata\": {}}}]", 0, NULL);
+    json_auto_t *body = json_pack("{s:s, s:{}}", "url", "rbd://a/b/c/snap", "validation_data");
+    json_auto_t *sent = NULL, *patch = NULL;
+
+    fake_http_reply(bench->fake, "POST", SHOW "/locations", 202, "{}");
+    assert_true(glance_add_location(bench->glance, bench->ctx, ID, "rbd://a/b/c/snap", NULL));
+    sent = json_loads(fake_http_request(bench->fake, -1)->body, 0, NULL);
+    assert_true(json_equal(sent, body));
+    fake_http_reply(bench->fake, "POST", SHOW "/locations", 404, "{}");
+    fake_http_reply(bench->fake, "PATCH", SHOW, 200, "{}");
+    assert_true(glance_add_location(bench->glance, bench->ctx, ID, "rbd://a/b/c/snap", NULL));
+    patch = sent_patch(bench);
+    assert_true(json_equal(patch, expected));
+}
+
+static void
+a_location_that_is_not_ours_to_add_is_not_authorized(void **state)
+{
+    Bench *bench = *state;
+    g_autoptr(NovaError) failure = NULL;
+
+    fake_http_reply(bench->fake, "POST", SHOW "/locations", 403, "{}");
+    assert_false(glance_add_location(bench->glance, bench->ctx, ID, "rbd://a/b/c/snap", &failure));
+    assert_int_equal(nova_error_kind(failure), NOVA_ERROR_IMAGE_NOT_AUTHORIZED);
+}
+
+static void
 a_file_is_uploaded_in_chunks_and_anew_when_glance_is_busy(void **state)
 {
     Bench *bench = *state;
@@ -436,6 +467,8 @@ main(void)
         TEST(translated_record_has_custom_members_as_properties),
         TEST(an_update_sends_only_what_differs),
         TEST(an_update_that_changes_nothing_sends_nothing),
+        TEST(a_location_is_added_by_the_new_call_or_the_old),
+        TEST(a_location_that_is_not_ours_to_add_is_not_authorized),
         TEST(a_file_is_uploaded_in_chunks_and_anew_when_glance_is_busy),
         TEST(a_refused_upload_says_why),
         TEST(images_are_listed_page_by_page),
