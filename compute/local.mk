@@ -125,7 +125,7 @@ libkilonova_a_SOURCES += \
 	compute/ops/group_policy.c compute/ops/group_policy.h \
 	compute/ops/ops.h compute/ops/power.c compute/ops/terminate.c compute/ops/steps.c compute/ops/steps.h \
 	compute/ops/volume_create.c compute/ops/volume_steps.c compute/ops/volume_steps.h
-unit_tests += tests/unit/test_node_id tests/unit/test_drift tests/unit/test_orphan_ports tests/unit/test_build_stage
+unit_tests += tests/unit/test_node_id tests/unit/test_drift tests/unit/test_orphan_ports tests/unit/test_interface tests/unit/test_build_stage
 unit_tests += tests/unit/test_init_host tests/unit/test_instance_events tests/unit/test_move_claim
 unit_tests += tests/unit/test_numa_claim tests/unit/test_numa_cases
 tests_unit_test_numa_cases_SOURCES = tests/unit/test_numa_cases.c tests/unit/json_spoil.c tests/unit/json_spoil.h

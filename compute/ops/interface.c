@@ -13,8 +13,9 @@
 #include "compute/ops/steps.h"
 #include "network/vif_plug.h"
 
-/* What a killed attach leaves for its successor: which ports the server had before. */
+/* What a killed attach leaves for its successor: which ports the server had before, and that these are all. */
 #define NOTE_HAD_PORT "had "
+#define NOTE_HAD_ALL "begins"
 
 static bool
 attach_failed(const Operation *op, NovaError **err)
@@ -223,6 +224,7 @@ note_ports(Operation *op, const NetworkInfo *network)
 
         operation_note(op, note);
     }
+    operation_note(op, NOTE_HAD_ALL);
 }
 
 static bool
@@ -305,7 +307,7 @@ op_attach_interface(Operation *op, NovaError **err)
     g_autoptr(NetworkInfo) before = NULL;
 
     if (op->is_resumed)
-        return undo_attach(op, err);
+        return operation_has_note(op, NOTE_HAD_ALL) ? undo_attach(op, err) : attach_failed(op, err);
     if (!step_load_instance(op->host, op->ctx, op->instance, err) ||
         !conductor_info_cache_refresh(op->host->conductor, op->ctx, op->instance, err))
         return false;
