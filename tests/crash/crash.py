@@ -200,10 +200,11 @@ def points_of(operation, bench, arguments):
     return [tuple(line.split(" ", 1)) for line in path.read_text().splitlines()]
 
 
-def choose_operations(names):
-    """Those named on the command line, in that order; else all."""
+def choose_operations(names, bench):
+    """Those named on the command line, in that order; else all that the lab can do."""
     if not names:
-        return list(operations.OPERATIONS)
+        has_cinder = bench.has_cinder()
+        return [operation for operation in operations.OPERATIONS if has_cinder or not operation.needs_cinder]
     known = {operation.name: operation for operation in operations.OPERATIONS}
     return list({known[name.split("/")[0]]: None for name in names})
 
@@ -214,7 +215,7 @@ def is_wanted(names, operation, point):
 
 def plan(arguments, bench, chance):
     """Yields (operation, point, detail); point None: the operation itself does not work."""
-    chosen = choose_operations(arguments.only)
+    chosen = choose_operations(arguments.only, bench)
     if chance:
         chance.shuffle(chosen)
     for operation in chosen:
@@ -256,7 +257,7 @@ def run_all(arguments, bench, agent):
             results.add(operation.name, point, *known)
         report(operation, point, detail, *known[1:])
         done.append(known[1])
-    bench.discard()
+    bench.close()
     if left(bench):
         print("not ok at the end: " + left(bench))
         done.append("leak")

@@ -22,6 +22,7 @@ class Bench:
         self.networks = {n.name: n.id for n in cloud.network.networks()}
         self.counter = itertools.count(1)
         self.kept = None  # a server that the next point may use
+        self._volume = None
 
     def request(self, **more):
         body = {"name": f"crash-{next(self.counter)}", "image_id": self.images["hlt"],
@@ -74,6 +75,13 @@ class Bench:
         ports = sorted(self.cloud.network.ports(device_id=server.id), key=lambda port: port.created_at)
         return {port.id: port.mac_address for port in ports}
 
+    def volume(self):
+        """The one that comes and goes."""
+        if not self._volume:
+            self._volume = self.cloud.block_storage.create_volume(name="crash", size=1, volume_type="ceph")
+            wait(60, "a volume", lambda: self.cloud.block_storage.get_volume(self._volume.id).status == "available")
+        return self._volume
+
     def describe(self, server):
         record = self.get(server)
         if record is None:
@@ -104,6 +112,17 @@ class Bench:
         if self.kept:
             self.remove(self.kept)
         self.kept = None
+
+    def close(self):
+        self.discard()
+        if self._volume:
+            self.cloud.block_storage.delete_volume(self._volume.id)
+
+    def has_cinder(self):
+        try:
+            return self.cloud.block_storage.get("/volumes", timeout=5).status_code == 200
+        except Exception:  # nobody listens
+            return False
 
     def remove(self, server):
         if self.get(server) is not None:
@@ -137,6 +156,8 @@ WAYS = {
 class Operation:
     """Asked for of a server in a status; done when it is in one of 'done'; after a death in the middle, in one
     of 'outcomes'."""
+
+    needs_cinder = False
 
     def __init__(self, name, method, action=None, body=None, status="ACTIVE", done=("ACTIVE",), outcomes=None):
         self.name = name
@@ -266,6 +287,74 @@ class Interface(Operation):
         return [] if ports == macs else [f"ports {sorted(ports)}, in the guest {sorted(macs)}"]
 
 
+class Volume(Operation):
+    """A volume comes or goes: Nova, Cinder and the guest have to agree on it afterwards."""
+
+    needs_cinder = True
+
+    def __init__(self, name, method, is_attached_after):
+        super().__init__(name, method)
+        self.is_attached_after = is_attached_after
+
+    def prepare(self, bench):
+        server = bench.take("ACTIVE")
+        if self.seen(bench, server) != self.all_see(not self.is_attached_after):
+            self.ask(bench, server, not self.is_attached_after)
+            wait(60, "the volume as it has to be before", lambda: self.seen(bench, server) ==
+                 self.all_see(not self.is_attached_after))
+        return server
+
+    def ask(self, bench, server, attach):
+        path = f"/servers/{server.id}/os-volume_attachments"
+        if attach:
+            answer = bench.compute.post(path, json={"volumeAttachment": {"volumeId": bench.volume().id}})
+        else:
+            answer = bench.compute.delete(f"{path}/{bench.volume().id}")
+        if answer.status_code >= 400:
+            raise RuntimeError(f"{self.name}: {answer.status_code} {answer.text}")
+
+    def act(self, bench, server):
+        self.ask(bench, server, self.is_attached_after)
+
+    @staticmethod
+    def all_see(attached):
+        return (attached, attached, attached, attached, "in-use" if attached else "available")
+
+    def seen(self, bench, server):
+        """Whether the volume is there for Nova, for Cinder, in the guest and in its definition; and its status."""
+        volume = bench.cloud.block_storage.get_volume(bench.volume().id)
+        return (volume.id in {a.volume_id for a in bench.compute.volume_attachments(server)},
+                server.id in {a["server_id"] for a in volume.attachments},
+                volume.id in virsh("dumpxml", server.id), volume.id in virsh("dumpxml", "--inactive", server.id),
+                volume.status)
+
+    def is_done(self, bench, server):
+        return self.seen(bench, server) == self.all_see(self.is_attached_after)
+
+    def leftovers(self, bench):
+        seen = self.seen(bench, bench.kept)
+        return [] if seen in (self.all_see(True), self.all_see(False)) else [f"the volume: {seen}"]
+
+
+class BuildOnVolume(Build):
+    """The volume is made by the build and goes with the server."""
+
+    needs_cinder = True
+
+    def __init__(self, name):
+        super().__init__(name, image_id="")
+
+    def prepare(self, bench):
+        self.more["block_device_mapping"] = [{
+            "source_type": "image", "uuid": bench.images["hlt"], "destination_type": "volume", "volume_size": 1,
+            "boot_index": 0, "delete_on_termination": True}]
+        return super().prepare(bench)
+
+    def leftovers(self, bench):
+        return [f"volume {volume.id} {volume.status}" for volume in bench.cloud.block_storage.volumes()
+                if volume.status != "in-use" and volume.name != "crash"]
+
+
 class Rebuild(Operation):
     def act(self, bench, server):
         bench.action(server, "rebuild", {"imageRef": bench.images["hlt"]})
@@ -303,5 +392,8 @@ OPERATIONS = [
     Restore("restore", "restore_instance", "restore", status="SOFT_DELETED"),
     Interface("attach-interface", "attach_interface", 1, 2),
     Interface("detach-interface", "detach_interface", 2, 1),
+    Volume("attach-volume", "attach_volume", True),
+    Volume("detach-volume", "detach_volume", False),
+    BuildOnVolume("build-on-volume"),
     Image("backup", "backup_instance", "createBackup", {"name": "crash", "backup_type": "daily", "rotation": 1}),
 ]
