@@ -61,13 +61,16 @@ class VolumeTest(LabTest):
     # ---- Ceph ----
 
     def rbd_image(self, volume):
-        return f"volumes/volume-{volume.id}"
+        """A migration leaves a volume its id, but not its name."""
+        name = self.cinder.get_volume(volume.id).migration_id or volume.id
+        return f"volumes/volume-{name}"
 
     def is_open(self, volume):
         return "watcher=" in rbd("status", self.rbd_image(volume))
 
     def first_bytes(self, volume, count=64):
-        return run("sh", "-c", f"rbd -c {CEPH} --no-progress export {self.rbd_image(volume)} - | head -c {count}").stdout
+        return run("sh", "-c", f"rbd -c {CEPH} --no-progress export {self.rbd_image(volume)} - | head -c {count}",
+                   errors="replace").stdout
 
     # ---- Nova ----
 
@@ -248,6 +251,26 @@ class Attached(VolumeTest):
         self.attach(server, volume)
         self.delete(server)
         self.assertEqual(self.secrets_of_volumes(), set())
+        self.assert_nothing_left()
+
+    def test_moved_to_another_back_end_and_back(self):
+        """By Cinder, which asks Nova to swap it for a new volume under the guest."""
+        server, volume = self.create("stays"), self.bootable("moves")
+        begin = self.first_bytes(volume, 512)
+        self.attach(server, volume)
+        for kind in ("files", "ceph"):
+            self.cinder.retype_volume(volume, kind, "on-demand")
+            wait(300, f"the volume in {kind}", lambda k=kind: self.cinder.get_volume(volume.id).volume_type == k)
+            self.wait_volume(volume, "in-use")
+            self.assertEqual((self.attached(server), self.holders(volume)), ({volume.id}, {server.id}))
+            self.assert_disks(server, volume)
+            for inactive in ([], ["--inactive"]):
+                self.assertEqual("protocol='rbd'" in virsh("dumpxml", server.id, *inactive), kind == "ceph")
+        self.detach(server, volume)
+        self.wait_volume(volume, "available")
+        self.assertEqual(self.first_bytes(volume, 512), begin)
+        self.delete(server)
+        self.assertEqual([v.id for v in self.cinder.volumes()], [volume.id])
         self.assert_nothing_left()
 
     def test_many_at_once(self):
