@@ -408,6 +408,24 @@ unknown_pool_is_a_storage_error(void **state G_GNUC_UNUSED)
     assert_non_null(strstr(nova_error_message(failure), "nowhere"));
 }
 
+/* Without the time-out librados tries for five minutes. */
+static void
+dead_cluster_is_given_up(void **state G_GNUC_UNUSED)
+{
+    g_autofree char *conf = storage_fixture_path(bench->fixture, "ceph.conf");
+    g_autoptr(NovaError) failure = NULL;
+    gint64 began = g_get_monotonic_time();
+    g_autoptr(CephPool) pool = NULL;
+
+    g_file_set_contents(conf, "[global]\nmon host = 127.0.0.1:1\nauth client required = none\n", -1, NULL);
+    bench->options->libvirt.images_rbd_ceph_conf = conf;
+    bench->options->libvirt.rbd_connect_timeout = 1;
+    pool = ceph_open(bench->options, NULL, &failure);
+    assert_null(pool);
+    assert_int_equal(nova_error_kind(failure), NOVA_ERROR_STORAGE_ERROR);
+    assert_true(g_get_monotonic_time() - began < 120 * G_USEC_PER_SEC);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -428,6 +446,7 @@ main(void)
         TEST(snapshot_of_an_imported_disk_goes_where_its_image_is),
         TEST(cluster_tells_its_monitors_and_its_space),
         TEST(unknown_pool_is_a_storage_error),
+        TEST(dead_cluster_is_given_up),
     };
 
     if (!g_getenv("KILONOVA_CEPH_CONF"))
