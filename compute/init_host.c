@@ -11,6 +11,7 @@
 #include "compute/ops/move.h"
 #include "compute/ops/steps.h"
 #include "compute/ops/volume_steps.h"
+#include "compute/vif_guest.h"
 #include "network/vif_plug.h"
 #include "storage/disk_move.h"
 
@@ -304,8 +305,9 @@ plug(Host *host, RequestContext *ctx, Instance *instance)
 {
     g_autoptr(NovaError) error = NULL;
     g_autoptr(NetworkInfo) network = step_cached_network(instance, &error);
+    const VifGuest guest = vif_guest_of(host, instance);
 
-    if (network && vif_plug_all(host->ovsdb, host->options, network->vifs, instance->uuid, &error))
+    if (network && vif_plug_all(host->ovsdb, host->options, network->vifs, &guest, &error))
         return;
     LOG_ERROR("Virtual interface plugging failed for instance. The port binding:host_id may need to be "
               "manually updated. %s", nova_error_details(error));

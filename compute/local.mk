@@ -118,6 +118,7 @@ libkilonova_a_SOURCES += \
 	compute/operation.c compute/operation.h \
 	compute/drift.c compute/drift.h compute/verify.c compute/verify.h \
 	compute/recovery.c compute/recovery.h \
+	compute/vif_guest.c compute/vif_guest.h \
 	compute/resource_tracker.c compute/resource_tracker.h compute/resource_tracker_private.h \
 	compute/tracker_pci.c compute/traits.c compute/traits.h \
 	compute/ops/build.c compute/ops/build_resume.c compute/ops/build_resume.h \

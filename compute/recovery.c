@@ -8,6 +8,7 @@
 #include "agent/base/log.h"
 #include "agent/objects/network_request.h"
 #include "compute/guest.h"
+#include "network/vif_plug.h"
 #include "storage/disks.h"
 
 static void
@@ -28,18 +29,13 @@ remove_switch_ports(Host *host, const char *uuid)
     int timeout_ms = (int)host->options->os_vif_ovs.ovs_vsctl_timeout * 1000;
     g_autoptr(NovaError) error = NULL;
     g_autoptr(GPtrArray) ports = ovsdb_list_ports(host->ovsdb, timeout_ms, &error);
-    g_autoptr(GArray) changes = g_array_new(FALSE, FALSE, sizeof(OvsdbChange));
+    g_autoptr(GPtrArray) own = g_ptr_array_new();
 
-    for (guint i = 0; ports && i < ports->len; i++) {
-        const OvsdbPort *port = ports->pdata[i];
-        OvsdbChange change = {.kind = OVSDB_DEL_PORT, .port = port->name};
-
-        if (g_strcmp0(port->vm_uuid, uuid) == 0)
-            g_array_append_val(changes, change);
-    }
-    if (changes->len > 0 && ovsdb_apply(host->ovsdb, (const OvsdbChange *)(void *)changes->data,
-                                        changes->len, timeout_ms, &error))
-        LOG_INFO("Removed %u switch ports of %s", changes->len, uuid);
+    for (guint i = 0; ports && i < ports->len; i++)
+        if (g_strcmp0(((const OvsdbPort *)ports->pdata[i])->vm_uuid, uuid) == 0)
+            g_ptr_array_add(own, ports->pdata[i]);
+    if (own->len > 0 && vif_delete_ports(host->ovsdb, host->options, own, &error))
+        LOG_INFO("Removed %u switch ports of %s", own->len, uuid);
     if (error)
         LOG_ERROR("Removing the switch ports of %s: %s", uuid, nova_error_details(error));
 }

@@ -7,6 +7,7 @@
 #include "compute/ops/steps.h"
 #include "compute/recovery.h"
 #include "compute/resource_tracker.h"
+#include "compute/vif_guest.h"
 #include "network/vif_plug.h"
 #include "storage/disks.h"
 
@@ -205,7 +206,12 @@ plug_ports(Host *host, const RequestContext *ctx, const char *uuid, NovaError **
     g_autoptr(Instance) instance = conductor_instance_get(host->conductor, ctx, uuid, attributes, err);
     g_autoptr(NetworkInfo) network = instance ? step_cached_network(instance, err) : NULL;
 
-    return network && vif_plug_all(host->ovsdb, host->options, network->vifs, uuid, err);
+    VifGuest guest;
+
+    if (!network)
+        return false;
+    guest = vif_guest_of(host, instance);
+    return vif_plug_all(host->ovsdb, host->options, network->vifs, &guest, err);
 }
 
 bool

@@ -816,8 +816,8 @@ static const OptionRow rows[] = {
     {"os_vif_ovs", "ovsdb_connection", OPTION_STRING, offsetof(Options, os_vif_ovs.ovsdb_connection), "tcp:127.0.0.1:6640", {false, 0, 0}, NULL, NULL, 0, "where the switch's database listens"},
     {"os_vif_ovs", "ovsdb_interface", OPTION_STRING, offsetof(Options, os_vif_ovs.ovsdb_interface), "native", {false, 0, 0}, "vsctl|native", NULL, OPTION_REMOVAL, "how it is talked to; always natively"},
     {"os_vif_ovs", "isolate_vif", OPTION_BOOL, offsetof(Options, os_vif_ovs.isolate_vif), "false", {false, 0, 0}, NULL, NULL, 0, "plug ports into the dead VLAN"},
-    {"os_vif_ovs", "per_port_bridge", OPTION_BOOL, offsetof(Options, os_vif_ovs.per_port_bridge), "false", {false, 0, 0}, NULL, NULL, OPTION_LATER, "a bridge for each port"},
-    {"os_vif_ovs", "default_qos_type", OPTION_STRING, offsetof(Options, os_vif_ovs.default_qos_type), "linux-noop", {false, 0, 0}, "linux-htb|linux-hfsc|linux-sfq|linux-codel|linux-fq_codel|linux-noop", NULL, OPTION_LATER, "QoS type of ports"},
+    {"os_vif_ovs", "per_port_bridge", OPTION_BOOL, offsetof(Options, os_vif_ovs.per_port_bridge), "false", {false, 0, 0}, NULL, NULL, 0, "a bridge for each port"},
+    {"os_vif_ovs", "default_qos_type", OPTION_STRING, offsetof(Options, os_vif_ovs.default_qos_type), "linux-noop", {false, 0, 0}, "linux-htb|linux-hfsc|linux-sfq|linux-codel|linux-fq_codel|linux-noop", NULL, 0, "QoS type of ports"},
     {"neutron_tunnel", "numa_nodes", OPTION_STRING, offsetof(Options, neutron_tunnel.numa_nodes), NULL, {false, 0, 0}, NULL, NULL, 0, "NUMA nodes of the tunnels' NICs"},
 };
 /* clang-format on */

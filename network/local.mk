@@ -2,7 +2,8 @@
 # static libopenvswitch that ovsdb.c needs is linked into one object that shows ovsdb.h's names only.
 OVSDB_API = ovsdb_new ovsdb_free ovsdb_apply ovsdb_list_ports ovsdb_is_connected
 
-libkilonova_ovsdb_a_SOURCES += network/ovsdb.c network/ovsdb.h network/ovs_headers.h
+libkilonova_ovsdb_a_SOURCES += network/ovsdb.c network/ovsdb.h \
+	network/ovsdb_rows.c network/ovsdb_rows.h network/ovs_headers.h
 
 network/ovsdb_isolated.o: libkilonova_ovsdb.a
 	$(AM_V_GEN)$(CC) -r -nostdlib -o $@.tmp -Wl,--gc-sections $(OVSDB_API:%=-Wl,-u,%) \
@@ -18,7 +19,13 @@ libkilonova_a_SOURCES += \
 unit_tests += tests/unit/test_neutron
 tests_unit_test_neutron_SOURCES = tests/unit/test_neutron.c $(fake_http)
 
-libkilonova_a_SOURCES += network/vif_plan.c network/vif_plan.h network/vif_plug.c network/vif_plug.h
+libkilonova_a_SOURCES += network/vif_plan.c network/vif_plan.h network/vif_plug.c network/vif_plug.h \
+	network/net_device.c network/net_device.h network/virtual_function.c network/virtual_function.h
 fuzz_programs += tests/fuzz/fuzz_rest
 tests_fuzz_fuzz_rest_SOURCES = tests/fuzz/fuzz_rest.c tests/fuzz/replay.c
 unit_tests += tests/unit/test_vif_plan
+
+# Ports plugged beside os-vif in a namespace of their own (tests/differential/vif_rows).
+noinst_PROGRAMS += tests/differential/plug_vif
+tests_differential_plug_vif_SOURCES = tests/differential/plug_vif.c
+EXTRA_DIST += tests/differential/vif_rows tests/differential/vif_rows.py

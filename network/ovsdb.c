@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "agent/base/log.h"
+#include "network/ovsdb_rows.h"
 
 #define THREAD_STACK_BYTES (512 * 1024)
 
@@ -42,170 +43,6 @@ struct Ovsdb {
     GPtrArray *active;       /* only the OVSDB thread */
 };
 
-static void
-monitor_columns(struct ovsdb_idl *idl)
-{
-    static const struct ovsdb_idl_column *const columns[] = {
-        &ovsrec_open_vswitch_col_bridges,   &ovsrec_open_vswitch_col_cur_cfg,
-        &ovsrec_open_vswitch_col_next_cfg,  &ovsrec_bridge_col_name,
-        &ovsrec_bridge_col_ports,           &ovsrec_bridge_col_datapath_type,
-        &ovsrec_port_col_name,              &ovsrec_port_col_interfaces,
-        &ovsrec_port_col_tag,               &ovsrec_port_col_vlan_mode,
-        &ovsrec_port_col_trunks,            &ovsrec_interface_col_name,
-        &ovsrec_interface_col_type,         &ovsrec_interface_col_options,
-        &ovsrec_interface_col_external_ids, &ovsrec_interface_col_mtu_request,
-    };
-    static const struct ovsdb_idl_table_class *const tables[] = {
-        &ovsrec_table_open_vswitch, &ovsrec_table_bridge, &ovsrec_table_port,
-        &ovsrec_table_interface,
-    };
-
-    for (size_t i = 0; i < G_N_ELEMENTS(tables); i++)
-        ovsdb_idl_add_table(idl, tables[i]);
-    for (size_t i = 0; i < G_N_ELEMENTS(columns); i++)
-        ovsdb_idl_add_column(idl, columns[i]);
-    /* The agent changes tags and the switch cur_cfg all the time; only the latter wakes us. */
-    ovsdb_idl_omit_alert(idl, &ovsrec_port_col_tag);
-}
-
-static const struct ovsrec_bridge *
-find_bridge(struct ovsdb_idl *idl, const char *name)
-{
-    const struct ovsrec_bridge *bridge;
-
-    OVSREC_BRIDGE_FOR_EACH (bridge, idl)
-        if (strcmp(bridge->name, name) == 0)
-            return bridge;
-    return NULL;
-}
-
-/* The port and the bridge that holds it. */
-static const struct ovsrec_port *
-find_port(struct ovsdb_idl *idl, const char *name, const struct ovsrec_bridge **ret_bridge)
-{
-    const struct ovsrec_bridge *bridge;
-
-    OVSREC_BRIDGE_FOR_EACH (bridge, idl)
-        for (size_t i = 0; i < bridge->n_ports; i++)
-            if (strcmp(bridge->ports[i]->name, name) == 0) {
-                *ret_bridge = bridge;
-                return bridge->ports[i];
-            }
-    return NULL;
-}
-
-static void
-fill_smap(struct smap *map, const char *const *pairs)
-{
-    smap_init(map);
-    for (; pairs && pairs[0]; pairs += 2)
-        smap_replace(map, pairs[0], pairs[1]);
-}
-
-static void
-set_interface(const struct ovsrec_interface *interface, const OvsdbChange *change)
-{
-    struct smap map;
-
-    ovsrec_interface_set_type(interface, change->interface_type ? change->interface_type : "");
-    if (change->options) {
-        fill_smap(&map, change->options);
-        ovsrec_interface_set_options(interface, &map);
-        smap_destroy(&map);
-    }
-    for (const char *const *pair = change->external_ids; pair && pair[0]; pair += 2)
-        ovsrec_interface_update_external_ids_setkey(interface, pair[0], pair[1]);
-    if (change->mtu_request > 0) {
-        int64_t mtu = change->mtu_request;
-
-        ovsrec_interface_set_mtu_request(interface, &mtu, 1);
-    }
-}
-
-/* Trunk bridges of Neutron are never isolated: nobody would clear the tag there. */
-static void
-set_dead_vlan(const struct ovsrec_port *port, const char *bridge)
-{
-    int64_t dead = 4095;
-
-    if (g_str_has_prefix(bridge, "tbr-"))
-        return;
-    ovsrec_port_set_tag(port, &dead, 1);
-    ovsrec_port_set_vlan_mode(port, "trunk");
-    ovsrec_port_set_trunks(port, &dead, 1);
-}
-
-static bool
-add_port(Ovsdb *ovsdb, struct ovsdb_idl_txn *txn, const OvsdbChange *change, NovaError **err)
-{
-    const struct ovsrec_bridge *bridge = find_bridge(ovsdb->idl, change->bridge);
-    const struct ovsrec_bridge *holder = NULL;
-    const struct ovsrec_port *port = find_port(ovsdb->idl, change->port, &holder);
-    struct ovsrec_interface *interface;
-
-    if (!bridge)
-        return nova_error_set(err, NOVA_ERROR_VIRTUAL_INTERFACE_PLUG_EXCEPTION,
-                              "Virtual interface plugin failed: no bridge named %s",
-                              change->bridge);
-    if (port && holder == bridge && port->n_interfaces > 0) {
-        set_interface(port->interfaces[0], change);
-        return true;
-    }
-    if (port)
-        return nova_error_set(err, NOVA_ERROR_VIRTUAL_INTERFACE_PLUG_EXCEPTION,
-                              "Virtual interface plugin failed: port %s is on bridge %s, not %s",
-                              change->port, holder->name, change->bridge);
-    interface = ovsrec_interface_insert(txn);
-    ovsrec_interface_set_name(interface, change->port);
-    set_interface(interface, change);
-    port = ovsrec_port_insert(txn);
-    ovsrec_port_set_name(port, change->port);
-    ovsrec_port_set_interfaces(port, &interface, 1);
-    if (change->isolate)
-        set_dead_vlan(port, change->bridge);
-    ovsrec_bridge_update_ports_addvalue(bridge, port);
-    return true;
-}
-
-static void
-del_port(Ovsdb *ovsdb, const OvsdbChange *change)
-{
-    const struct ovsrec_bridge *holder = NULL;
-    const struct ovsrec_port *port = find_port(ovsdb->idl, change->port, &holder);
-
-    if (!port || (change->bridge && strcmp(holder->name, change->bridge) != 0))
-        return;
-    ovsrec_bridge_update_ports_delvalue(holder, port);
-    for (size_t i = 0; i < port->n_interfaces; i++)
-        ovsrec_interface_delete(port->interfaces[i]);
-    ovsrec_port_delete(port);
-}
-
-/* As ovs-vsctl add-br: a bridge has a port and an internal interface of its own name. */
-static void
-add_bridge(Ovsdb *ovsdb, struct ovsdb_idl_txn *txn, const struct ovsrec_open_vswitch *root,
-           const OvsdbChange *change)
-{
-    struct ovsrec_interface *interface;
-    struct ovsrec_port *port;
-    struct ovsrec_bridge *bridge;
-
-    if (find_bridge(ovsdb->idl, change->bridge))
-        return;
-    interface = ovsrec_interface_insert(txn);
-    ovsrec_interface_set_name(interface, change->bridge);
-    ovsrec_interface_set_type(interface, "internal");
-    port = ovsrec_port_insert(txn);
-    ovsrec_port_set_name(port, change->bridge);
-    ovsrec_port_set_interfaces(port, &interface, 1);
-    bridge = ovsrec_bridge_insert(txn);
-    ovsrec_bridge_set_name(bridge, change->bridge);
-    if (change->datapath_type)
-        ovsrec_bridge_set_datapath_type(bridge, change->datapath_type);
-    ovsrec_bridge_set_ports(bridge, &port, 1);
-    ovsrec_open_vswitch_update_bridges_addvalue(root, bridge);
-}
-
 static bool
 build_transaction(Ovsdb *ovsdb, Request *request, const struct ovsrec_open_vswitch *root,
                   NovaError **err)
@@ -213,22 +50,9 @@ build_transaction(Ovsdb *ovsdb, Request *request, const struct ovsrec_open_vswit
     struct ovsdb_idl_txn *txn = ovsdb_idl_txn_create(ovsdb->idl);
 
     request->txn = txn;
-    for (unsigned i = 0; i < request->n_changes; i++) {
-        const OvsdbChange *change = &request->changes[i];
-
-        switch (change->kind) {
-        case OVSDB_ADD_BRIDGE:
-            add_bridge(ovsdb, txn, root, change);
-            break;
-        case OVSDB_ADD_PORT:
-            if (!add_port(ovsdb, txn, change, err))
-                return false;
-            break;
-        case OVSDB_DEL_PORT:
-            del_port(ovsdb, change);
-            break;
-        }
-    }
+    for (unsigned i = 0; i < request->n_changes; i++)
+        if (!ovsdb_rows_change(ovsdb->idl, txn, root, &request->changes[i], err))
+            return false;
     ovsdb_idl_txn_increment(txn, &root->header_, &ovsrec_open_vswitch_col_next_cfg, false);
     return true;
 }
@@ -317,7 +141,8 @@ advance(Ovsdb *ovsdb, Request *request, const struct ovsrec_open_vswitch *root, 
     }
     ovsdb_idl_txn_destroy(request->txn);
     request->txn = NULL;
-    return *err != NULL;
+    /* Nothing may happen any more that would wake us. */
+    return *err != NULL || (request->want_cfg >= 0 && root->cur_cfg >= request->want_cfg);
 }
 
 static void
@@ -444,7 +269,7 @@ ovsdb_main(void *user)
     /* Losses and returns are told by note_connection(), in our log. */
     vlog_set_levels(NULL, VLF_ANY_DESTINATION, VLL_OFF);
     ovsdb->idl = ovsdb_idl_create(ovsdb->connection, &ovsrec_idl_class, false, true);
-    monitor_columns(ovsdb->idl);
+    ovsdb_rows_monitor(ovsdb->idl);
     while (!is_stopping(ovsdb)) {
         ovsdb_idl_run(ovsdb->idl);
         note_connection(ovsdb);

@@ -17,7 +17,8 @@ typedef struct Ovsdb Ovsdb;
 typedef enum OvsdbChangeKind {
     OVSDB_ADD_BRIDGE, /* if absent */
     OVSDB_ADD_PORT,   /* if absent; an existing one gets type, options and external ids again */
-    OVSDB_DEL_PORT,   /* if present */
+    OVSDB_DEL_PORT,   /* if present; with the QoS that came with it */
+    OVSDB_DEL_BRIDGE, /* if present, with its ports */
 } OvsdbChangeKind;
 
 /* External ids and options: name, value, ..., NULL. All strings are borrowed. */
@@ -26,9 +27,10 @@ typedef struct OvsdbChange {
     const char *bridge;        /* DEL_PORT: may be NULL, whichever bridge has it */
     const char *datapath_type; /* ADD_BRIDGE; NULL: system */
     const char *port;
-    const char *interface_type;     /* NULL: "" */
+    const char *interface_type;     /* NULL: none, or the one it has */
     const char *const *options;     /* NULL: none */
     const char *const *external_ids; /* NULL: none */
+    const char *qos_type;           /* a port that is new gets a QoS row of its own; NULL: none */
     int mtu_request;                /* 0: none */
     bool isolate; /* a port that is new starts in the dead VLAN 4095 until the agent retags it */
 } OvsdbChange;

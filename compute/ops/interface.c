@@ -11,6 +11,7 @@
 #include "compute/guest_device.h"
 #include "compute/guest_xml.h"
 #include "compute/ops/steps.h"
+#include "compute/vif_guest.h"
 #include "network/vif_plug.h"
 
 /* What a killed attach leaves for its successor: which ports the server had before, and that these are all. */
@@ -57,18 +58,20 @@ static bool
 plug(const Operation *op, const Vif *vif, NovaError **err)
 {
     g_autoptr(GPtrArray) one = g_ptr_array_new();
+    const VifGuest guest = vif_guest_of(op->host, op->instance);
 
     g_ptr_array_add(one, (void *)vif);
-    return vif_plug_all(op->host->ovsdb, op->host->options, one, op->instance->uuid, err);
+    return vif_plug_all(op->host->ovsdb, op->host->options, one, &guest, err);
 }
 
 static bool
 unplug(const Operation *op, const Vif *vif, NovaError **err)
 {
     g_autoptr(GPtrArray) one = g_ptr_array_new();
+    const VifGuest guest = vif_guest_of(op->host, op->instance);
 
     g_ptr_array_add(one, (void *)vif);
-    return vif_unplug_all(op->host->ovsdb, op->host->options, one, op->instance->uuid, err);
+    return vif_unplug_all(op->host->ovsdb, op->host->options, one, &guest, err);
 }
 
 static void

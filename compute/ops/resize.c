@@ -16,6 +16,7 @@
 #include "compute/ops/spawn.h"
 #include "compute/ops/steps.h"
 #include "compute/ops/volume_steps.h"
+#include "compute/vif_guest.h"
 #include "network/vif_plug.h"
 #include "storage/disk_move.h"
 #include "storage/disks.h"
@@ -318,11 +319,12 @@ move_disks(Resize *resize, json_t **ret_disks, NovaError **err)
     const Options *options = op->host->options;
     const char *uuid = op->instance->uuid;
     bool clean = json_get_bool(op->args, "clean_shutdown", true);
+    const VifGuest vif_guest = vif_guest_of(op->host, op->instance);
     g_autoptr(GPtrArray) names = NULL;
     json_auto_t *disks = NULL;
 
     if (!step_power_off(op->host, op->instance, clean, err) ||
-        !vif_unplug_all(op->host->ovsdb, options, resize->plan->network->vifs, uuid, err) ||
+        !vif_unplug_all(op->host->ovsdb, options, resize->plan->network->vifs, &vif_guest, err) ||
         !volumes_disconnect(op->host, op->ctx, op->instance, resize->plan->devices, false, err))
         return false;
     names = move_disk_names(options, uuid);

@@ -11,6 +11,7 @@
 #include "compute/device_metadata.h"
 #include "compute/ops/volume_steps.h"
 #include "compute/pci_providers.h"
+#include "compute/vif_guest.h"
 #include "network/vif_plug.h"
 #include "storage/disks.h"
 
@@ -245,7 +246,7 @@ run_guest(Host *host, Guest *guest, const StartGuest *start, NovaError **err)
         return false;
     if (start->waiter && !wait_for_plug(host, start->waiter, err))
         return false;
-    vif_bring_up_all(host->options, start->plan->network->vifs, guest_uuid(guest));
+    vif_bring_up_all(host->options, start->plan->network->vifs);
     return !start->waiter || guest_resume(guest, err);
 }
 
@@ -255,10 +256,11 @@ define_and_run(Host *host, Instance *instance, const StartGuest *start, NovaErro
     g_autofree char *xml = guest_config_make_xml(host->guest_config, start->plan, instance, err);
     g_autoptr(Guest) guest = NULL;
     g_autoptr(NovaError) undo = NULL;
+    const VifGuest vif_guest = vif_guest_of(host, instance);
 
     if (!xml)
         return false;
-    if (!vif_plug_all(host->ovsdb, host->options, start->plan->network->vifs, instance->uuid, err))
+    if (!vif_plug_all(host->ovsdb, host->options, start->plan->network->vifs, &vif_guest, err))
         return nova_error_prefix(err, "plugging the ports");
     guest = guest_define(host->hypervisor, xml, err);
     if (guest && run_guest(host, guest, start, err))
@@ -308,12 +310,13 @@ step_destroy_guest(Host *host, const Instance *instance, const NetworkInfo *netw
 {
     NovaError *error = NULL;
     g_autoptr(Guest) guest = guest_find(host->hypervisor, instance->uuid, &error);
+    const VifGuest vif_guest = vif_guest_of(host, instance);
 
     if (error)
         return nova_error_propagate(err, error);
     if (guest && !remove_guest(host, guest, keep_firmware_state, err))
         return false;
-    return vif_unplug_all(host->ovsdb, host->options, network->vifs, instance->uuid, err);
+    return vif_unplug_all(host->ovsdb, host->options, network->vifs, &vif_guest, err);
 }
 
 /* A connection that Cinder would describe otherwise by now (a Ceph monitor that moved) is used as it was

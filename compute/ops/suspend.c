@@ -8,6 +8,7 @@
 #include "compute/guest_agent.h"
 #include "compute/guest_hostdev.h"
 #include "compute/ops/steps.h"
+#include "compute/vif_guest.h"
 #include "network/vif_plug.h"
 
 /* The vm_state that resuming gives back. */
@@ -56,6 +57,7 @@ wake_guest(Operation *op, NovaError **err)
     NovaError *error = NULL;
     g_autoptr(NetworkInfo) network = step_refresh_network(host, op->ctx, op->instance, err);
     g_autoptr(Guest) guest = NULL;
+    const VifGuest vif_guest = vif_guest_of(host, op->instance);
 
     if (!network)
         return false;
@@ -64,7 +66,7 @@ wake_guest(Operation *op, NovaError **err)
         return nova_error_propagate(err, error);
     if (!guest)
         return step_recreate_guest(host, op->ctx, op->instance, err);
-    if (!vif_plug_all(host->ovsdb, host->options, network->vifs, op->instance->uuid, err) ||
+    if (!vif_plug_all(host->ovsdb, host->options, network->vifs, &vif_guest, err) ||
         (!was_done(op, guest, POWER_STATE_RUNNING) &&
          !(guest_start(guest, false, err) && guest_attach_hostdevs(guest, op->instance, err))))
         return false;
