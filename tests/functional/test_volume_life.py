@@ -17,15 +17,15 @@ class Lived(VolumeTest):
         cls.addClassCleanup(cls.compute.delete_flavor, flavor.id)
         cls.grown = flavor
 
-    def ask(self, name):
+    def ask(self, name, **more):
         """A server on a volume of its own, made from an image, with a blank one beside it."""
         own = {"destination_type": "volume", "volume_size": 1, "delete_on_termination": True}
-        return self.request(name, image=None, block_device_mapping=[
+        return self.request(name, image=None, **more, block_device_mapping=[
             {"source_type": "image", "uuid": self.images["hlt"].id, "boot_index": 0, **own},
             {"source_type": "blank", "boot_index": -1, **own}])
 
-    def booted(self, name):
-        server = self.wait_status(self.ask(name), "ACTIVE", 120)
+    def booted(self, name, **more):
+        server = self.wait_status(self.ask(name, **more), "ACTIVE", 120)
         self.wait_console(server, HLT)
         return server, self.attached(server)
 
@@ -93,7 +93,7 @@ class Lived(VolumeTest):
         self.assert_nothing_left()
 
     def test_rebuilt_onto_another_image(self):
-        server, volumes = self.booted("reimaged")
+        server, volumes = self.booted("reimaged", flavor="guest")
         self.act(server, "rebuild", imageRef=self.images["guest"].id)
         self.wait_status(server, "ACTIVE", 240)
         self.wait_console(server, "KILONOVA GUEST UP", 180)
