@@ -340,7 +340,6 @@ resize_is_reverted_and_confirmed(void **state G_GNUC_UNUSED)
 static void
 snapshot_becomes_an_image_of_its_own(void **state G_GNUC_UNUSED)
 {
-    g_autofree char *disk = image_of("disk");
     g_autofree char *id = g_uuid_string_random();
     g_autofree char *url = NULL, *expected = NULL, *parent = NULL;
     g_autofree char *fsid = ceph_fetch_fsid(bench->images, NULL);
