@@ -39,7 +39,7 @@ static const ConnectorDriver drivers[] = {
     {"fake",          NULL, NULL, NULL, false, NULL},
     {"gpfs",          NULL, NULL, NULL, false, NULL},
     {"nfs",           connector_nfs_connect, connector_nfs_disconnect, extends_by_itself, true, NULL},
-    {"iscsi",         NULL, NULL, NULL, false, NOVA_VOLUMES "iscsi.LibvirtISCSIVolumeDriver"},
+    {"iscsi",         connector_iscsi_connect, connector_iscsi_disconnect, connector_iscsi_extend, false, NULL},
     {"iser",          NULL, NULL, NULL, false, NOVA_VOLUMES "iser.LibvirtISERVolumeDriver"},
     {"smbfs",         NULL, NULL, NULL, false, NOVA_VOLUMES "smbfs.LibvirtSMBFSVolumeDriver"},
     {"fibre_channel", NULL, NULL, NULL, false, NOVA_VOLUMES "fibrechannel.LibvirtFibreChannelVolumeDriver"},
@@ -62,6 +62,7 @@ connectors_new(const Options *options, const char *root)
     connectors->mounts = mounts_new();
     connectors->guards = key_lock_new();
     connectors->volumes = key_lock_new();
+    connectors->targets = key_lock_new();
     return connectors;
 }
 
@@ -73,6 +74,7 @@ connectors_free(Connectors *connectors)
     mounts_free(connectors->mounts);
     key_lock_free(connectors->guards);
     key_lock_free(connectors->volumes);
+    key_lock_free(connectors->targets);
     g_free(connectors->root);
     g_free(connectors);
 }

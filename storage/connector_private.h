@@ -13,6 +13,7 @@ struct Connectors {
     Mounts *mounts;
     KeyLock *guards;        /* by the service that exports the volume */
     KeyLock *volumes;       /* those that several servers may have, by id */
+    KeyLock *targets;       /* of iSCSI, by IQN */
 };
 
 /* "data" of a connection on its way. */
@@ -29,3 +30,7 @@ bool connection_need(const Connection *connection, const char *key, const char *
 
 bool connector_nfs_connect(Connection *connection, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 bool connector_nfs_disconnect(Connection *connection, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+bool connector_iscsi_connect(Connection *connection, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+bool connector_iscsi_disconnect(Connection *connection, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+bool connector_iscsi_extend(Connection *connection, int64_t *size, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;

@@ -50,3 +50,11 @@ tests_fuzz_fuzz_format_inspector_SOURCES = tests/fuzz/fuzz_format_inspector.c te
 noinst_PROGRAMS += tests/differential/inspect_format
 tests_differential_inspect_format_SOURCES = tests/differential/inspect_format.c
 EXTRA_DIST += tests/differential/format_inspector.py
+
+# Volumes of iSCSI.
+libkilonova_a_SOURCES += \
+	storage/connector_iscsi.c \
+	storage/iscsi.c storage/iscsi.h \
+	storage/multipath.c storage/multipath.h \
+	storage/scsi.c storage/scsi.h
+unit_tests += tests/unit/test_connector_iscsi

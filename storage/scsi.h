@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Disks that an iSCSI session brings, as the kernel shows them in /sys (os_brick.initiator.linuxscsi).
+ * 'root' stands before every path. A device is named without /dev: "sdb". Errors: OSError. */
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/base/nova_error.h"
+
+/* NULL: it is not there (yet). Caller frees. */
+char *scsi_find_device(const char *root, const char *session, int64_t lun);
+/* Has the session any device but that? */
+bool scsi_has_others(const char *root, const char *session, int64_t lun);
+
+/* Asks the session's host to look for that LUN alone. */
+bool scsi_scan(const char *root, const char *session, int64_t lun, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+
+/* What is written to it reaches the target. */
+bool scsi_flush(const char *root, const char *device, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+/* Gone is a success. Waits until its node has vanished. */
+bool scsi_remove(const char *root, const char *device, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Reads its capacity again; in bytes. */
+bool scsi_rescan(const char *root, const char *device, int64_t *ret_size, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
