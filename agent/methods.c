@@ -78,6 +78,8 @@ static const Method methods[] = {
      "instance bdm", ""},
     {"detach_volume", op_detach_volume, LANE_LONG, SERIAL | EVENT | FAULT | DURABLE, NULL, NULL,
      "volume_id instance attachment_id", ""},
+    {"swap_volume", op_swap_volume, LANE_LONG, SERIAL | EVENT | FAULT | DURABLE, NULL, NULL,
+     "old_volume_id new_volume_id instance new_attachment_id", ""},
     {"remove_volume_connection", op_remove_volume_connection, LANE_PEER, DURABLE, NULL, NULL,
      "volume_id instance", "delete_attachment"},
     {"external_instance_event", op_external_instance_event, LANE_URGENT, DURABLE, NULL, NULL,

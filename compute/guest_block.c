@@ -33,6 +33,29 @@ guest_block_mirror(Guest *guest, const char *target, const char *path, NovaError
     return true;
 }
 
+/* A transient job: it ends with the guest's process, so that the domain need not be undefined for it. */
+bool
+guest_block_copy(Guest *guest, const char *target, const char *disk_xml, NovaError **err)
+{
+    unsigned flags = VIR_DOMAIN_BLOCK_COPY_REUSE_EXT | VIR_DOMAIN_BLOCK_COPY_TRANSIENT_JOB;
+
+    FAIL_POINT("guest.block_copy:before", target);
+    if (virDomainBlockCopy(guest->domain, target, disk_xml, NULL, 0, flags) < 0)
+        return block_error_set(err, guest, "copying the disk");
+    FAIL_POINT("guest.block_copy:after", target);
+    return true;
+}
+
+bool
+guest_block_pivot(Guest *guest, const char *target, NovaError **err)
+{
+    FAIL_POINT("guest.block_pivot:before", target);
+    if (virDomainBlockJobAbort(guest->domain, target, VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT) < 0)
+        return block_error_set(err, guest, "going over to the copied disk");
+    FAIL_POINT("guest.block_pivot:after", target);
+    return true;
+}
+
 /* cur == end is not enough: a job that has just begun says that too. */
 static bool
 is_mirrored(Guest *guest, const char *target, bool *ret_done, NovaError **err)

@@ -13,6 +13,11 @@
  * The domain must be transient meanwhile. */
 bool guest_block_mirror(Guest *guest, const char *target, const char *path, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
+/* The same into the disk that 'disk_xml' describes, all of it; the definition stays what it is meanwhile. */
+bool guest_block_copy(Guest *guest, const char *target, const char *disk_xml, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+/* The guest goes over to the mirror, and so does its definition. */
+bool guest_block_pivot(Guest *guest, const char *target, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 /* Waits until the mirror is equal to the disk and follows it. */
 bool guest_block_wait_mirrored(Guest *guest, const char *target, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;

@@ -196,6 +196,20 @@ guest_xml_find_disk(const char *xml, const char *target, const char *alias, char
 }
 
 char *
+guest_xml_disk_source(const char *disk_xml)
+{
+    static const char *const names[] = {"file", "dev", "name"};
+    g_autoptr(xmlDoc) document = xmlReadMemory(disk_xml, (int)strlen(disk_xml), NULL, NULL,
+                                               XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+    xmlNode *root = document ? xmlDocGetRootElement(document) : NULL;
+    char *source = NULL;
+
+    for (size_t i = 0; root && !source && i < G_N_ELEMENTS(names); i++)
+        source = xml_get_child_attr(root, "source", names[i]);
+    return source;
+}
+
+char *
 guest_xml_target_of_serial(const char *xml, const char *serial)
 {
     g_autoptr(xmlDoc) document = NULL;
@@ -229,4 +243,21 @@ guest_xml_next_scsi_unit(const char *xml)
             next = MAX(next, (unit ? g_ascii_strtoll(unit, NULL, 10) : 0) + 1);
     }
     return next;
+}
+
+GPtrArray *
+guest_xml_disk_files(const char *xml)
+{
+    GPtrArray *files = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(xmlDoc) document = NULL;
+    xmlNode *devices = parse_devices(xml, &document);
+    xmlNode *disk = devices ? next_disk(devices->children) : NULL;
+
+    for (; disk; disk = next_disk(disk->next)) {
+        char *file = xml_get_child_attr(disk, "source", "file");
+
+        if (file)
+            g_ptr_array_add(files, file);
+    }
+    return files;
 }

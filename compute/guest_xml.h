@@ -2,6 +2,7 @@
 #pragma once
 /* What a domain's XML, as libvirt gives it, says about the guest. Pure. */
 
+#include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -33,7 +34,11 @@ bool guest_xml_is_mirror_ready(const char *xml, const char *target);
 
 /* The <disk> with this target ("vdb") or alias, whichever is not NULL, likewise. */
 char *guest_xml_find_disk(const char *xml, const char *target, const char *alias, char **ret_alias);
+/* File, device or name of the source of a <disk>'s text; NULL: it has none. Caller frees. */
+char *guest_xml_disk_source(const char *disk_xml);
 /* The target of the disk with this serial number; NULL: there is none. Caller frees. */
 char *guest_xml_target_of_serial(const char *xml, const char *serial);
 /* The first unit of the SCSI controller after those that its disks have. */
 int64_t guest_xml_next_scsi_unit(const char *xml);
+/* The files of its disks: owning array of char *. */
+GPtrArray *guest_xml_disk_files(const char *xml);

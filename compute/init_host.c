@@ -12,6 +12,7 @@
 #include "compute/ops/steps.h"
 #include "compute/ops/volume_steps.h"
 #include "compute/vif_guest.h"
+#include "compute/volume_files.h"
 #include "network/vif_plug.h"
 #include "storage/disk_move.h"
 
@@ -522,6 +523,8 @@ init_host_recover(Host *host, RequestContext *ctx, NovaError **err)
     if (!instances)
         return false;
     if (!(domains = hypervisor_list_domains(host->hypervisor, err)))
+        return false;
+    if (!volume_files_note(host, err))
         return false;
     if (!numa_claim_check_options(host->options, instances, err))
         return false;

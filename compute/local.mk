@@ -148,9 +148,11 @@ libkilonova_a_SOURCES += \
 	compute/device_wait.c compute/device_wait.h \
 	compute/guest_device.c compute/guest_device.h \
 	compute/volume.c compute/volume.h \
+	compute/volume_files.c compute/volume_files.h \
 	compute/volume_guest.c compute/volume_guest.h \
+	compute/volume_swap.c compute/volume_swap.h \
 	compute/volume_secret.c compute/volume_secret.h \
-	compute/ops/interface.c compute/ops/volumes.c
+	compute/ops/interface.c compute/ops/volumes.c compute/ops/volume_swap.c
 unit_tests += tests/unit/test_guest_devices
 
 # Images of a server's disk.

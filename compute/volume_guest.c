@@ -15,9 +15,8 @@
 
 #define VOLUME_ALIAS "ua-" /* and the volume's id */
 
-/* "vdb" of "/dev/vdb" */
-static const char *
-target_of(const BlockDeviceMapping *bdm)
+const char *
+volume_guest_target(const BlockDeviceMapping *bdm)
 {
     const char *name = bdm->device_name ? bdm->device_name : "";
     const char *slash = strrchr(name, '/');
@@ -42,7 +41,7 @@ make_disk(Host *host, const char *domain_xml, const Instance *instance, const Bl
 {
     g_autoptr(BlockDevice) volume = block_device_new();
 
-    volume->device_name = g_strdup(target_of(bdm));
+    volume->device_name = g_strdup(volume_guest_target(bdm));
     volume->disk_bus = g_strdup(bdm->disk_bus);
     volume->device_type = g_strdup(bdm->device_type);
     volume->connection_info = json_deep_copy(connection_info);
@@ -58,6 +57,15 @@ has_disk(const char *domain_xml, const json_t *connection_info)
     g_autofree char *disk = wanted ? guest_xml_find_disk(domain_xml, NULL, wanted, &alias) : NULL;
 
     return disk != NULL;
+}
+
+char *
+volume_guest_make_disk(Host *host, Guest *guest, const Instance *instance, const BlockDeviceMapping *bdm,
+                       const json_t *connection_info, NovaError **err)
+{
+    g_autofree char *domain = guest_fetch_xml(guest, false, err);
+
+    return domain ? make_disk(host, domain, instance, bdm, connection_info, err) : NULL;
 }
 
 static bool
@@ -142,7 +150,7 @@ take_from_guest(const Host *host, Guest *guest, const BlockDeviceMapping *bdm,
                 const json_t *connection_info, NovaError **err)
 {
     g_autofree char *alias = alias_of(connection_info);
-    WantedDisk wanted = {alias, target_of(bdm)};
+    WantedDisk wanted = {alias, volume_guest_target(bdm)};
     GuestDevice device = {wanted.target, find_disk, &wanted};
     NovaError *error = NULL;
 

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "agent/objects/block_device.h"
+#include "compute/guest.h"
 #include "compute/operation.h"
 
 /* Connects the host (connection_info is told the path), then the guest, whose tags are noted in the saved
@@ -23,3 +24,10 @@ bool volume_guest_detach(Host *host, const RequestContext *ctx, const Instance *
 /* Host and running guest see the new size. ExtendVolumeNotSupported. */
 bool volume_guest_extend(Host *host, const Instance *instance, const json_t *connection_info,
                          int64_t size, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+
+/* "vdb": the device's name in the domain. Borrowed. */
+const char *volume_guest_target(const BlockDeviceMapping *bdm);
+/* The <disk> of the connected volume for a guest that gets it beside its others. Caller frees. */
+char *volume_guest_make_disk(Host *host, Guest *guest, const Instance *instance,
+                             const BlockDeviceMapping *bdm, const json_t *connection_info, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;

@@ -60,6 +60,8 @@ bool op_attach_volume(Operation *op, NovaError **err);
 bool op_detach_volume(Operation *op, NovaError **err);
 bool op_remove_volume_connection(Operation *op, NovaError **err);
 bool op_extend_volume(Operation *op, NovaError **err);
+/* volume_swap.c */
+bool op_swap_volume(Operation *op, NovaError **err);
 
 /* events.c */
 bool op_external_instance_event(Operation *op, NovaError **err);

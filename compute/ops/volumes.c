@@ -255,18 +255,29 @@ op_detach_volume(Operation *op, NovaError **err)
     return forget_tag(op, bdm, err) && conductor_bdm_destroy(op->host->conductor, op->ctx, bdm, err);
 }
 
+/* Only what Cinder exports to this host: the server has the volume elsewhere. */
+static bool
+end_export(const Operation *op, const BlockDeviceMapping *bdm, NovaError **err)
+{
+    Host *host = op->host;
+    json_auto_t *connector = NULL;
+
+    if (bdm->attachment_id)
+        return !json_get_bool(op->args, "delete_attachment", false) ||
+               cinder_attachment_delete(host->cinder, op->ctx, bdm->attachment_id, err);
+    connector = connectors_host(host->connectors);
+    return cinder_terminate_connection(host->cinder, op->ctx, bdm->volume_id, connector, err);
+}
+
 /* Another compute asks when its live migration to here has failed. */
 bool
 op_remove_volume_connection(Operation *op, NovaError **err)
 {
-    bool releases = json_get_bool(op->args, "delete_attachment", false);
     NovaError *error = NULL;
     g_autoptr(BlockDeviceMapping) bdm = fetch_mapping(op, volume_argument(op), &error);
 
     if (bdm && volume_driver_detach(op->host, op->ctx, op->instance, bdm, &error) &&
-        (bdm->attachment_id && !releases))
-        return true;
-    if (!error && volume_release(op->host, op->ctx, op->instance, bdm, &error))
+        end_export(op, bdm, &error))
         return true;
     if (!nova_error_is(error, NOVA_ERROR_NOT_FOUND))
         return nova_error_propagate(err, error);

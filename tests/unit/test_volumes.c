@@ -322,6 +322,41 @@ a_connection_that_cinder_no_longer_has_is_kept(void **state)
     assert_string_equal(bdm->connection_info, LOCAL);
 }
 
+static void
+a_swap_that_fails_gives_both_volumes_back(void **state)
+{
+    Cloud *cloud = *state;
+    g_autoptr(NovaError) error = NULL;
+    g_autofree char *log = NULL;
+
+    cloud->mapping = mapping(LOCAL);
+    reply_volume(cloud);
+    reply(cloud, "GET", "/v3/volumes/new", 200, "{\"volume\": {\"id\": \"new\", \"size\": 3}}");
+    reply(cloud, "PUT", "/v3/attachments/other", 200,
+          "{\"attachment\": {\"id\": \"other\", \"connection_info\": {\"driver_volume_type\": \"local\", "
+          "\"device_path\": \"/dev/loop2\"}}}");
+    reply(cloud, "POST", "/v3/volumes/" VOLUME "/action", 202, NULL);
+    reply(cloud, "DELETE", "/v3/attachments/other", 200, "{}");
+    assert_false(run(cloud, op_swap_volume,
+                     json_pack("{s:s, s:s, s:s}", "old_volume_id", VOLUME, "new_volume_id", "new",
+                               "new_attachment_id", "other"), false, &error));
+    assert_string_equal(nova_error_class(error), "InstanceNotFound");
+    assert_asked(cloud, "GET /v3/volumes/" VOLUME "\nGET /v3/volumes/new\nPUT /v3/attachments/other\n"
+                        "POST /v3/volumes/" VOLUME "/action\nDELETE /v3/attachments/other\n");
+    assert_string_equal(cloud->done->str, "");
+}
+
+static void
+a_swap_that_was_killed_after_its_last_step_is_over(void **state)
+{
+    Cloud *cloud = *state;
+
+    assert_true(run(cloud, op_swap_volume,
+                    json_pack("{s:s, s:s, s:s}", "old_volume_id", VOLUME, "new_volume_id", "new",
+                              "new_attachment_id", "other"), true, NULL));
+    assert_asked(cloud, "");
+}
+
 int
 main(void)
 {
@@ -336,6 +371,8 @@ main(void)
         cmocka_unit_test_setup_teardown(an_event_about_a_strange_volume_is_ignored, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_local_volume_is_not_extended_but_its_size_is_known, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_connection_that_cinder_no_longer_has_is_kept, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_swap_that_fails_gives_both_volumes_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_swap_that_was_killed_after_its_last_step_is_over, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
