@@ -73,6 +73,36 @@ test_disk_is_found_by_target_or_alias(void **state G_GNUC_UNUSED)
 }
 
 static void
+test_source_of_a_disk(void **state G_GNUC_UNUSED)
+{
+    static const char *const cases[][2] = {
+        {"<disk><source file='/mnt/v'/></disk>", "/mnt/v"},
+        {"<disk><source dev='/dev/sdb'/></disk>", "/dev/sdb"},
+        {"<disk><source protocol='rbd' name='volumes/v'><host name='h'/></source></disk>", "volumes/v"},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *source = guest_xml_disk_source(cases[i][0]);
+
+        assert_string_equal(source, cases[i][1]);
+    }
+    assert_null(guest_xml_disk_source("<disk/>"));
+    assert_null(guest_xml_disk_source("no XML"));
+}
+
+static void
+test_files_of_a_guest(void **state G_GNUC_UNUSED)
+{
+    g_autoptr(GPtrArray) files = guest_xml_disk_files(
+        "<domain><devices><disk><source file='/a'/></disk><disk><source dev='/b'/></disk></devices></domain>");
+    g_autoptr(GPtrArray) none = guest_xml_disk_files("<domain/>");
+
+    assert_int_equal(files->len, 1);
+    assert_string_equal(files->pdata[0], "/a");
+    assert_int_equal(none->len, 0);
+}
+
+static void
 test_next_scsi_unit_is_after_the_highest(void **state G_GNUC_UNUSED)
 {
     assert_int_equal(guest_xml_next_scsi_unit(domain_xml), 1);
@@ -261,6 +291,8 @@ main(void)
         cmocka_unit_test(test_interface_is_found_by_its_address),
         cmocka_unit_test(test_interface_that_is_not_there),
         cmocka_unit_test(test_disk_is_found_by_target_or_alias),
+        cmocka_unit_test(test_source_of_a_disk),
+        cmocka_unit_test(test_files_of_a_guest),
         cmocka_unit_test(test_next_scsi_unit_is_after_the_highest),
         cmocka_unit_test_setup_teardown(test_tagged_port, setup, teardown),
         cmocka_unit_test_setup_teardown(test_port_with_vlan_and_trust_needs_no_tag, setup, teardown),
