@@ -9,6 +9,7 @@
 #include "agent/control/conductor_tasks.h"
 #include "compute/guest.h"
 #include "compute/orphan_ports.h"
+#include "network/vif_plug.h"
 
 static int
 timeout_ms(const Host *host)
@@ -20,19 +21,17 @@ static bool
 remove_ports_of(Host *host, const char *uuid, NovaError **err)
 {
     g_autoptr(GPtrArray) ports = ovsdb_list_ports(host->ovsdb, timeout_ms(host), err);
-    g_autoptr(GArray) changes = g_array_new(false, false, sizeof(OvsdbChange));
+    g_autoptr(GPtrArray) left = g_ptr_array_new();
 
     for (guint i = 0; ports && i < ports->len; i++) {
-        const OvsdbPort *port = ports->pdata[i];
-        const OvsdbChange change = {.kind = OVSDB_DEL_PORT, .bridge = port->bridge, .port = port->name};
+        OvsdbPort *port = ports->pdata[i];
 
         if (g_strcmp0(port->vm_uuid, uuid) != 0)
             continue;
         LOG_INFO("Removing port %s, whose guest is gone, from %s", port->name, port->bridge);
-        g_array_append_val(changes, change);
+        g_ptr_array_add(left, port);
     }
-    return ports && (changes->len == 0 || ovsdb_apply(host->ovsdb, (const OvsdbChange *)changes->data,
-                                                      changes->len, timeout_ms(host), err));
+    return ports && (left->len == 0 || vif_delete_ports(host->ovsdb, host->options, left, err));
 }
 
 /* Behind the server's operations, which may have given it a guest meanwhile. */

@@ -203,8 +203,8 @@ def points_of(operation, bench, arguments):
 def choose_operations(names, bench):
     """Those named on the command line, in that order; else all that the lab can do."""
     if not names:
-        has_cinder = bench.has_cinder()
-        return [operation for operation in operations.OPERATIONS if has_cinder or not operation.needs_cinder]
+        has_ceph = bench.has_ceph()
+        return [operation for operation in operations.OPERATIONS if has_ceph or not operation.needs_ceph]
     known = {operation.name: operation for operation in operations.OPERATIONS}
     return list({known[name.split("/")[0]]: None for name in names})
 

@@ -118,9 +118,10 @@ class Bench:
         if self._volume:
             self.cloud.block_storage.delete_volume(self._volume.id)
 
-    def has_cinder(self):
+    def has_ceph(self):
         try:
-            return self.cloud.block_storage.get("/volumes", timeout=5).status_code == 200
+            pools = self.cloud.block_storage.get("/scheduler-stats/get_pools", timeout=5).json()["pools"]
+            return any(pool["name"].endswith("#ceph") for pool in pools)
         except Exception:  # nobody listens
             return False
 
@@ -157,7 +158,7 @@ class Operation:
     """Asked for of a server in a status; done when it is in one of 'done'; after a death in the middle, in one
     of 'outcomes'."""
 
-    needs_cinder = False
+    needs_ceph = False
 
     def __init__(self, name, method, action=None, body=None, status="ACTIVE", done=("ACTIVE",), outcomes=None):
         self.name = name
@@ -290,7 +291,7 @@ class Interface(Operation):
 class Volume(Operation):
     """A volume comes or goes: Nova, Cinder and the guest have to agree on it afterwards."""
 
-    needs_cinder = True
+    needs_ceph = True
 
     def __init__(self, name, method, is_attached_after):
         super().__init__(name, method)
@@ -339,7 +340,7 @@ class Volume(Operation):
 class BuildOnVolume(Build):
     """The volume is made by the build and goes with the server."""
 
-    needs_cinder = True
+    needs_ceph = True
 
     def __init__(self, name):
         super().__init__(name, image_id="")

@@ -49,7 +49,7 @@ make_pools() { # empty ones: their marks vanish with the data base that says wha
     done
 }
 
-start_ceph() {
+start_cluster() {
     "$LAB_SOURCE/install" ceph
     [ -e "$ceph_home/made" ] || {
         make_ceph >"$LOG/make-ceph.log" 2>&1 &

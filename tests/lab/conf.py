@@ -203,11 +203,8 @@ def cinder():
                     'state_path': f'{STATE}/cinder', 'auth_strategy': 'keystone',
                     'glance_api_servers': GLANCE, 'api_paste_config': f'{conf}/api-paste.ini',
                     'resource_query_filters_file': f'{conf}/resource_filters.json',
-                    'rootwrap_config': f'{conf}/rootwrap.conf', 'enabled_backends': 'ceph,files',
-                    'default_volume_type': 'ceph'},
-        'ceph': {'volume_driver': 'cinder.volume.drivers.rbd.RBDDriver', 'volume_backend_name': 'ceph',
-                 'rbd_ceph_conf': f'{ETC}/ceph/ceph.conf', 'rbd_pool': 'volumes', 'rbd_user': 'cinder',
-                 'rbd_secret_uuid': CEPH_ID, 'rados_connect_timeout': 20},
+                    'rootwrap_config': f'{conf}/rootwrap.conf', 'enabled_backends': 'files',
+                    'default_volume_type': 'files'},
         'files': {'volume_driver': 'lab_files.FilesDriver', 'volume_backend_name': 'files',
                   'files_folder': f'{STATE}/cinder/volumes'},
         'database': database('cinder'),
@@ -217,6 +214,11 @@ def cinder():
         'nova': auth('nova', interface='public'),
         'key_manager': {'backend': 'cinder.keymgr.conf_key_mgr.ConfKeyManager', 'fixed_key': FIXED_KEY},
         **tokens('cinder')}))
+    write(f'{conf}/cinder-ceph.conf', ini({  # read after it by the service of that back end
+        'DEFAULT': {'enabled_backends': 'ceph'},
+        'ceph': {'volume_driver': 'cinder.volume.drivers.rbd.RBDDriver', 'volume_backend_name': 'ceph',
+                 'rbd_ceph_conf': f'{ETC}/ceph/ceph.conf', 'rbd_pool': 'volumes', 'rbd_user': 'cinder',
+                 'rbd_secret_uuid': CEPH_ID, 'rados_connect_timeout': 20}}))
 
 
 # ---- Ceph, see ceph.sh ------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 # shellcheck shell=bash
 
 control_plane=(keystone placement glance neutron neutron-rpc nova-api nova-metadata nova-conductor
-    nova-scheduler novncproxy cinder cinder-scheduler cinder-volume rabbitmq epmd memcached mariadb)
+    nova-scheduler novncproxy cinder cinder-scheduler cinder-volume cinder-volume-ceph rabbitmq epmd memcached mariadb)
 
 in_cp=(nsenter "--net=/run/netns/$LAB_NETNS" --)
 nova_conf=$ETC/nova/nova.conf
@@ -167,10 +167,9 @@ consumed() { # QUEUE...: has each a consumer
     "$CP/python" "$LAB_SOURCE/consumed.py" "amqp://openstack:lab@$LAB_ADDR" "$@"
 }
 
-start_cinder() { # with Ceph; what few tests need, so it runs only when asked for
+start_cinder() { # with volumes in files; what few tests need, so it runs only when asked for
     local conf=$ETC/cinder/cinder.conf driver=$ETC/cinder/lab_files.py
     cmp -s "$LAB_SOURCE/lab_files.py" "$driver" || cp "$LAB_SOURCE/lab_files.py" "$driver"
-    start_ceph
     once cinder-db "${in_cp[@]}" "$CP/cinder-manage" --config-file "$conf" db sync
     serve cinder 8776 cinder.wsgi.api 2 1 "$conf" --pyargv "--config-file $conf"
     start cinder-scheduler "$conf" "$LAB_VENV/lock" -- "${in_cp[@]}" "$CP/cinder-scheduler" \
@@ -180,9 +179,21 @@ start_cinder() { # with Ceph; what few tests need, so it runs only when asked fo
     wait_for 120 cinder listens 8776
     started_now cinder-scheduler || started_now cinder-volume || return 0
     wait_for 120 cinder-scheduler consumed cinder-scheduler
-    wait_for 120 cinder-volume consumed cinder-volume.control@ceph cinder-volume.control@files
-    env "${admin_env[@]}" "$CP/python" -B "$LAB_SOURCE/volume_types.py"
+    wait_for 120 cinder-volume consumed cinder-volume.control@files
+    env "${admin_env[@]}" "$CP/python" -B "$LAB_SOURCE/volume_types.py" files
     say "Cinder answers"
+}
+
+start_ceph() { # a cluster, and Cinder with volumes in it
+    local conf=$ETC/cinder/cinder.conf overlay=$ETC/cinder/cinder-ceph.conf
+    start_cinder
+    start_cluster
+    start cinder-volume-ceph "$conf" "$overlay" "$LAB_VENV/lock" -- "${in_cp[@]}" \
+        "$CP/cinder-volume" --config-file "$conf" --config-file "$overlay"
+    started_now cinder-volume-ceph || return 0
+    wait_for 120 cinder-volume-ceph consumed cinder-volume.control@ceph
+    env "${admin_env[@]}" "$CP/python" -B "$LAB_SOURCE/volume_types.py" ceph
+    say "Cinder has volumes in Ceph"
 }
 
 start_novnc() {

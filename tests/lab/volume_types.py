@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cinder's volume types and quotas, made where they are missing, and the wait until its back ends can be scheduled to:
-volume_types.py, with the administrator's OS_* variables."""
+"""Cinder's volume types and quotas, made where they are missing, and the wait until a back end can be scheduled to:
+volume_types.py BACK_END, with the administrator's OS_* variables."""
+import sys
 import time
 
 import openstack
@@ -14,26 +15,24 @@ TYPES = {  # name: (extra specs, encryption)
 }
 
 
-def make_types(volumes):
+def make_types(volumes, back_end):
     have = {kind.name for kind in volumes.types()}
     for name, (specs, encryption) in TYPES.items():
-        if name not in have:
+        if specs["volume_backend_name"] == back_end and name not in have:
             kind = volumes.create_type(name=name, extra_specs=specs)
             if encryption:
                 volumes.create_type_encryption(kind, **encryption)
 
 
-def wait_for_back_ends(volumes, seconds=60):
+def wait_for_back_end(volumes, back_end, seconds=60):
     deadline = time.monotonic() + seconds
-    missing = {specs["volume_backend_name"] for specs, _ in TYPES.values()}
-    while missing and time.monotonic() < deadline:
-        missing -= {pool.name.split("#")[1] for pool in volumes.backend_pools()}
+    while back_end not in {pool.name.split("#")[1] for pool in volumes.backend_pools()}:
+        if time.monotonic() > deadline:
+            raise SystemExit(f"Cinder's scheduler does not know {back_end}")
         time.sleep(0.2)
-    if missing:
-        raise SystemExit(f"Cinder's scheduler does not know {missing}")
 
 
 cloud = openstack.connect()
-make_types(cloud.block_storage)
+make_types(cloud.block_storage, sys.argv[1])
 cloud.set_volume_quotas(cloud.current_project_id, volumes=-1, snapshots=-1, gigabytes=-1)
-wait_for_back_ends(cloud.block_storage)
+wait_for_back_end(cloud.block_storage, sys.argv[1])
