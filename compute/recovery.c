@@ -40,16 +40,28 @@ remove_switch_ports(Host *host, const char *uuid)
         LOG_ERROR("Removing the switch ports of %s: %s", uuid, nova_error_details(error));
 }
 
-void
-recovery_remove_local(Host *host, const char *uuid)
+static void
+remove_all_here(Host *host, const char *uuid, bool has_disks)
 {
     g_autoptr(NovaError) error = NULL;
 
     remove_guest(host, uuid);
     remove_switch_ports(host, uuid);
-    if (!disks_remove_volumes(host->options, uuid, &error))
+    if (has_disks && !disks_remove_volumes(host->options, uuid, &error))
         LOG_ERROR("Removing the disks of %s: %s", uuid, nova_error_details(error));
     disks_delete(host->options, uuid);
+}
+
+void
+recovery_remove_local(Host *host, const char *uuid)
+{
+    remove_all_here(host, uuid, true);
+}
+
+void
+recovery_leave_to_other(Host *host, const char *uuid)
+{
+    remove_all_here(host, uuid, !disks_are_shared(host->options));
 }
 
 static NetworkRequestList *

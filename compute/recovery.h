@@ -6,8 +6,10 @@
 
 #include "compute/operation.h"
 
-/* The host's part: domain, switch ports, files. */
+/* The host's part: domain, switch ports, disks, files. No other host has the server. */
 void recovery_remove_local(Host *host, const char *uuid);
+/* The same when another host has it: disks in a pool that hosts share are that one's. */
+void recovery_leave_to_other(Host *host, const char *uuid);
 
 /* The image that the request ('args') was to fill, unless it is complete: its server is deleted. */
 void recovery_remove_image(Host *host, const RequestContext *ctx, const json_t *args);

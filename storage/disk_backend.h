@@ -31,6 +31,7 @@ typedef struct DiskMaking {
 
 typedef struct DiskBackend {
     bool has_files; /* in the server's folder, formats in disk.info; else raw */
+    bool is_shared; /* a pool that other hosts use, too: a server's disks may be another host's by now */
     /* At start: what must be configured. NULL: nothing. */
     bool (*check)(const struct Options *options, NovaError **err);
     bool (*find)(const struct Options *options, const char *uuid, const char *name, bool *ret_found,

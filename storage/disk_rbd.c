@@ -325,6 +325,6 @@ take_file(const struct Options *options, const char *uuid, const char *name, con
 }
 
 const DiskBackend disk_rbd = {
-    .check = check, .find = find, .make = make, .keep = keep, .remove = remove_images,
+    .is_shared = true, .check = check, .find = find, .make = make, .keep = keep, .remove = remove_images,
     .mark = mark_root, .snapshot = snapshot_root, .discard_snapshot = discard_snapshot,
     .take_file = take_file, .fetch_monitors = fetch_monitors, .fetch_space = fetch_space};

@@ -119,6 +119,12 @@ disks_are_files(const struct Options *options)
 }
 
 bool
+disks_are_shared(const struct Options *options)
+{
+    return disk_backend_of(options)->is_shared;
+}
+
+bool
 disks_are_overlays(const struct Options *options)
 {
     return disk_backend_of(options) == &disk_files_qcow2;

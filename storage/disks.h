@@ -43,6 +43,8 @@ char *disks_qemu_source(const struct Options *options, const char *path);
 
 /* Disks are files in the folder; else snapshots of them are cold ones, and moves leave them be. */
 bool disks_are_files(const struct Options *options);
+/* They lie in a pool that other hosts use, too. */
+bool disks_are_shared(const struct Options *options);
 /* Disks are qcow2 over a base (images_type), not raw copies. */
 bool disks_are_overlays(const struct Options *options);
 

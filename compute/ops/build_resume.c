@@ -142,7 +142,7 @@ build_find(Build *build, BuildFound *ret_found, NovaError **err)
         build_discard_volumes(build);
         return true;
     case STAGE_ELSEWHERE:
-        recovery_remove_local(op->host, op->instance->uuid);
+        recovery_leave_to_other(op->host, op->instance->uuid);
         return true;
     case STAGE_FAILED:
         undo(build);

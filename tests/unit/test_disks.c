@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
 #include "tests/unit/cmocka_all.h"
 
 #include "agent/base/command.h"
@@ -473,6 +474,22 @@ backends_of_later_are_refused_at_start(void **state)
     assert_non_null(strstr(nova_error_message(failure), "rbd"));
 }
 
+static void
+only_a_pool_of_ceph_is_other_hosts_too(void **state)
+{
+    static const char *const own[] = {"qcow2", "raw", "lvm"};
+    Bench *bench = *state;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(own); i++) {
+        bench->fixture->options.libvirt.images_type = (char *)own[i];
+        assert_false(disks_are_shared(bench->options));
+    }
+#ifdef HAVE_RBD
+    bench->fixture->options.libvirt.images_type = (char *)"rbd";
+    assert_true(disks_are_shared(bench->options));
+#endif
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -501,6 +518,7 @@ main(void)
         TEST(only_uuids_become_paths),
         TEST(folders_of_servers_are_listed),
         TEST(backends_of_later_are_refused_at_start),
+        TEST(only_a_pool_of_ceph_is_other_hosts_too),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
