@@ -23,7 +23,7 @@ libkilonova_a_SOURCES += network/vif_plan.c network/vif_plan.h network/vif_plug.
 	network/net_device.c network/net_device.h network/virtual_function.c network/virtual_function.h
 fuzz_programs += tests/fuzz/fuzz_rest
 tests_fuzz_fuzz_rest_SOURCES = tests/fuzz/fuzz_rest.c tests/fuzz/replay.c
-unit_tests += tests/unit/test_vif_plan tests/unit/test_virtual_function tests/unit/test_net_device
+unit_tests += tests/unit/test_vif_plan tests/unit/test_vif_plug tests/unit/test_virtual_function tests/unit/test_net_device
 
 # Ports plugged beside os-vif in a namespace of their own (tests/differential/vif_rows).
 noinst_PROGRAMS += tests/differential/plug_vif

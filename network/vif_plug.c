@@ -123,6 +123,9 @@ do_vlan(const VifStep *step, bool *ret_made G_GNUC_UNUSED, NovaError **err)
             net_device_set(step->device, &up, err));
 }
 
+/* What is set of an SR-IOV card's function stays when a later step fails: it may have been so before, for a
+ * guest that runs. */
+
 /* A driver that refuses is no failure in Nova either ("ip link set" may exit 2). */
 static bool
 set_vf_address(const VifStep *step, const char *mac, int vlan, NovaError **err)
@@ -144,9 +147,8 @@ set_vf_address(const VifStep *step, const char *mac, int vlan, NovaError **err)
 }
 
 static bool
-do_vf_address(const VifStep *step, bool *ret_made, NovaError **err)
+do_vf_address(const VifStep *step, bool *ret_made G_GNUC_UNUSED, NovaError **err)
 {
-    *ret_made = true;
     return set_vf_address(step, step->mac, step->vlan, err);
 }
 
@@ -171,9 +173,8 @@ set_vf_trust(const VifStep *step, bool is_trusted, NovaError **err)
 }
 
 static bool
-do_vf_trust(const VifStep *step, bool *ret_made, NovaError **err)
+do_vf_trust(const VifStep *step, bool *ret_made G_GNUC_UNUSED, NovaError **err)
 {
-    *ret_made = true;
     return set_vf_trust(step, true, err);
 }
 
@@ -193,10 +194,9 @@ set_representor(const VifStep *step, NetDeviceState state, int mtu, NovaError **
 }
 
 static bool
-do_representor(const VifStep *step, bool *ret_made, NovaError **err)
+do_representor(const VifStep *step, bool *ret_made G_GNUC_UNUSED, NovaError **err)
 {
-    *ret_made = set_representor(step, NET_DEVICE_UP, step->mtu, err);
-    return *ret_made;
+    return set_representor(step, NET_DEVICE_UP, step->mtu, err);
 }
 
 static bool
