@@ -123,6 +123,16 @@ do_vlan(const VifStep *step, bool *ret_made G_GNUC_UNUSED, NovaError **err)
             net_device_set(step->device, &up, err));
 }
 
+/* A function that has left the host took with it what was set of it. */
+static bool
+forgive_gone(NovaError *error, NovaError **err)
+{
+    if (nova_error_kind(error) != NOVA_ERROR_PCI_DEVICE_NOT_FOUND_BY_ID)
+        return nova_error_propagate(err, error);
+    log_and_free("Unplugging", error);
+    return true;
+}
+
 /* What is set of an SR-IOV card's function stays when a later step fails: it may have been so before, for a
  * guest that runs. */
 
@@ -156,7 +166,9 @@ do_vf_address(const VifStep *step, bool *ret_made G_GNUC_UNUSED, NovaError **err
 static bool
 undo_vf_address(const VifStep *step, NovaError **err)
 {
-    return set_vf_address(step, "00:00:00:00:00:00", 0, err);
+    NovaError *error = NULL;
+
+    return set_vf_address(step, "00:00:00:00:00:00", 0, &error) || forgive_gone(error, err);
 }
 
 static bool
@@ -181,7 +193,9 @@ do_vf_trust(const VifStep *step, bool *ret_made G_GNUC_UNUSED, NovaError **err)
 static bool
 undo_vf_trust(const VifStep *step, NovaError **err)
 {
-    return set_vf_trust(step, false, err);
+    NovaError *error = NULL;
+
+    return set_vf_trust(step, false, &error) || forgive_gone(error, err);
 }
 
 static bool
@@ -202,7 +216,9 @@ do_representor(const VifStep *step, bool *ret_made G_GNUC_UNUSED, NovaError **er
 static bool
 undo_representor(const VifStep *step, NovaError **err)
 {
-    return set_representor(step, NET_DEVICE_DOWN, 0, err);
+    NovaError *error = NULL;
+
+    return set_representor(step, NET_DEVICE_DOWN, 0, &error) || forgive_gone(error, err);
 }
 
 static bool

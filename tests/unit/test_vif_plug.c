@@ -171,6 +171,14 @@ failed_plug_deletes_what_it_made(void **state G_GNUC_UNUSED)
     assert_string_equal(did->str, "add:tap1 up:tap1 delete:tap1 ");
 }
 
+static void
+unplug_forgives_a_function_that_has_left(void **state G_GNUC_UNUSED)
+{
+    has_function = false;
+    assert_true(act(false, SWITCHDEV ", " TRUSTED ", " MACVTAP, NULL));
+    assert_string_equal(did->str, "");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -179,6 +187,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(failed_plug_leaves_functions_as_they_are),
         TEST(failed_plug_deletes_what_it_made),
+        TEST(unplug_forgives_a_function_that_has_left),
     };
 
     return cmocka_run_group_tests_name("vif_plug", tests, NULL, NULL);
