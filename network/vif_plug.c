@@ -40,16 +40,27 @@ write_sysctl(const char *family, const char *device, const char *name, const cha
         LOG_WARNING("%s cannot be %s: %s", path, value, g_strerror(errno));
 }
 
+/* A device that several ports share: somebody else may have made it since we looked. */
+static bool
+made_by_other(const VifStep *step, NovaError *error, NovaError **err)
+{
+    if (!net_device_exists(step->device))
+        return nova_error_propagate(err, error);
+    nova_error_free(error);
+    return true;
+}
+
 /* The host has no address there and answers for none of its others. */
 static bool
 do_bridge(const VifStep *step, bool *ret_made, NovaError **err)
 {
     const NetDeviceSettings up = {.state = NET_DEVICE_UP};
+    NovaError *error = NULL;
 
     if (!net_device_exists(step->device)) {
-        if (!net_device_add_bridge(step->device, step->forgets_nothing, err))
+        *ret_made = net_device_add_bridge(step->device, step->forgets_nothing, &error);
+        if (!*ret_made && !made_by_other(step, error, err))
             return false;
-        *ret_made = true;
     }
     write_sysctl("ipv6", step->device, "disable_ipv6", "1");
     write_sysctl("ipv4", step->device, "arp_ignore", "1");
@@ -117,10 +128,13 @@ static bool
 do_vlan(const VifStep *step, bool *ret_made G_GNUC_UNUSED, NovaError **err)
 {
     const NetDeviceSettings up = {.state = NET_DEVICE_UP};
+    NovaError *error = NULL;
 
-    return net_device_exists(step->device) ||
-           (net_device_add_vlan(step->device, step->lower, step->vlan, err) &&
-            net_device_set(step->device, &up, err));
+    if (net_device_exists(step->device))
+        return true;
+    return (net_device_add_vlan(step->device, step->lower, step->vlan, &error) ||
+            made_by_other(step, error, err)) &&
+           net_device_set(step->device, &up, err);
 }
 
 /* A function that has left the host took with it what was set of it. */
@@ -244,8 +258,8 @@ undo_command(const VifStep *step, NovaError **err G_GNUC_UNUSED)
     return run_command(step);
 }
 
-/* 'ret_made' is set when the step must be taken back should a later one fail. A kind without an
- * entry is the switch's. */
+/* 'ret_made' is set when the step must be taken back should a later one fail, unless others share what it made
+ * (no VIF_ON_UNPLUG). A kind without an entry is the switch's. */
 static const struct {
     bool (*plug)(const VifStep *step, bool *ret_made, NovaError **err);
     bool (*unplug)(const VifStep *step, NovaError **err);
@@ -384,7 +398,7 @@ plug_one(const VifPlan *plan, GPtrArray *made, Changes *changes, NovaError **err
             continue;
         ok = kinds[step->kind].plug ? kinds[step->kind].plug(step, &is_made, err)
                                     : append_change(changes, step, true, err);
-        if (is_made && kinds[step->kind].unplug)
+        if (is_made && step->when & VIF_ON_UNPLUG)
             g_ptr_array_add(made, (void *)step);
         if (!ok)
             return false;

@@ -9,7 +9,7 @@
 static GString *did;              /* a word or two a step, each with a space behind */
 static GHashTable *devices;       /* set of names */
 static const char *broken;        /* that cannot be made; NULL: none */
-static bool has_function;
+static bool has_function, is_raced; /* somebody else makes the device just before us */
 
 /* ---- doubles ---- */
 
@@ -24,6 +24,8 @@ net_device_add_bridge(const char *name, bool forgets_nothing G_GNUC_UNUSED, Nova
 {
     if (g_strcmp0(name, broken) == 0)
         return nova_error_set(err, NOVA_ERROR_INTERNAL_ERROR, "making %s: no room", name);
+    if (is_raced && g_hash_table_add(devices, g_strdup(name)))
+        return nova_error_set(err, NOVA_ERROR_INTERNAL_ERROR, "making %s: File exists", name);
     g_string_append_printf(did, "add:%s ", name);
     return g_hash_table_add(devices, g_strdup(name));
 }
@@ -121,6 +123,7 @@ set_up(void **state G_GNUC_UNUSED)
     did = g_string_new(NULL);
     devices = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     has_function = true;
+    is_raced = false;
     broken = NULL;
     return 0;
 }
@@ -141,6 +144,10 @@ tear_down(void **state G_GNUC_UNUSED)
 #define SWITCHDEV VIF("tap0", "ovs", "direct", "", SLOT)
 #define TRUSTED VIF("tap0", "hw_veb", "direct", "", SLOT ", \"trusted\": \"true\"")
 #define MACVTAP VIF("tap0", "hw_veb", "macvtap", "\"vlan\": \"5\"", SLOT)
+#define VLAN                                                                                                       \
+    VIF("tap0", "macvtap", "macvtap",                                                                              \
+        "\"vlan\": \"5\", \"physical_interface\": \"eth0\", \"macvtap_source\": \"eth0.5\"", "")
+#define BRIDGED VIF("tap0", "bridge", "normal", "", "")
 #define TAP(devname) VIF(devname, "tap", "normal", "", "")
 
 static bool
@@ -179,6 +186,32 @@ unplug_forgives_a_function_that_has_left(void **state G_GNUC_UNUSED)
     assert_string_equal(did->str, "");
 }
 
+static void
+shared_device_may_be_made_by_another_plug_meanwhile(void **state G_GNUC_UNUSED)
+{
+    is_raced = true;
+    assert_true(act(true, VLAN ", " BRIDGED, NULL));
+    assert_string_equal(did->str, "up:eth0.5 up:br1 ");
+}
+
+static void
+failed_plug_leaves_shared_devices_to_the_others(void **state G_GNUC_UNUSED)
+{
+    broken = "tap1";
+    assert_false(act(true, VLAN ", " BRIDGED ", " TAP("tap1"), NULL));
+    assert_string_equal(did->str, "add:eth0.5 up:eth0.5 add:br1 up:br1 ");
+}
+
+static void
+shared_device_that_cannot_be_made_is_a_failure(void **state G_GNUC_UNUSED)
+{
+    broken = "eth0.5";
+    assert_false(act(true, VLAN, NULL));
+    broken = "br1";
+    assert_false(act(true, BRIDGED, NULL));
+    assert_string_equal(did->str, "");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -188,6 +221,9 @@ main(void)
         TEST(failed_plug_leaves_functions_as_they_are),
         TEST(failed_plug_deletes_what_it_made),
         TEST(unplug_forgives_a_function_that_has_left),
+        TEST(shared_device_may_be_made_by_another_plug_meanwhile),
+        TEST(failed_plug_leaves_shared_devices_to_the_others),
+        TEST(shared_device_that_cannot_be_made_is_a_failure),
     };
 
     return cmocka_run_group_tests_name("vif_plug", tests, NULL, NULL);
