@@ -202,6 +202,7 @@ invalid_input(const char *reason, NovaError **err)
     return nova_error_propagate(err, error);
 }
 
+/* 'subject' NULL: nothing that was named. */
 static bool
 refused(const HttpResponse *response, const Subject *subject, NovaError **err)
 {
@@ -215,7 +216,7 @@ refused(const HttpResponse *response, const Subject *subject, NovaError **err)
     case 403:
         return nova_error_set(err, NOVA_ERROR_FORBIDDEN, "%s", text);
     case 404:
-        return not_found(subject, err);
+        return subject ? not_found(subject, err) : nova_error_set(err, NOVA_ERROR_NOT_FOUND, "%s", text);
     case 413:
         return nova_error_set(err, NOVA_ERROR_OVER_QUOTA, "%s", text);
     default:
@@ -393,19 +394,9 @@ cinder_volume_create(Cinder *cinder, const RequestContext *ctx, const CinderNewV
         what->size_gib > 0 ? json_integer(what->size_gib) : json_null(), "name", what->name,
         "description", what->description, "snapshot_id", what->snapshot_id, "imageRef", what->image_id,
         "volume_type", what->volume_type, "availability_zone", what->availability_zone);
-    g_autoptr(HttpResponse) response = send(cinder, ctx, "POST", "/volumes", NULL, body, err);
-    g_autofree char *text = NULL;
+    g_autoptr(HttpResponse) response = ask(cinder, ctx, "POST", "/volumes", NULL, body, NULL, err);
 
-    if (!response)
-        return NULL;
-    if (is_success(response->status))
-        return volume_from(response, err);
-    text = refusal_text(response);
-    if (response->status == 404)
-        nova_error_set(err, NOVA_ERROR_NOT_FOUND, "%s", text);
-    else
-        refused(response, NULL, err);
-    return NULL;
+    return response ? volume_from(response, err) : NULL;
 }
 
 bool

@@ -241,6 +241,25 @@ refusals_have_novas_classes(void **state)
 }
 
 static void
+a_404_about_nothing_that_was_named_says_what_cinder_says(void **state)
+{
+    Bench *bench = *state;
+    const CinderNewVolume what = {.size_gib = 1, .name = "n", .image_id = "i"};
+    g_autoptr(NovaError) error = NULL, other = NULL;
+    g_autofree char *id = NULL;
+
+    reply(bench, "GET", "/v3/volumes?name=n", 404, "{\"itemNotFound\": {\"message\": \"no way\"}}");
+    assert_false(cinder_volume_find(bench->cinder, bench->ctx, "n", &id, &error));
+    assert_string_equal(nova_error_class(error), "NotFound");
+    assert_string_equal(nova_error_message(error), "no way (HTTP 404)");
+    reply(bench, "POST", "/v3/volumes", 404, "{\"itemNotFound\": {\"message\": \"no image\"}}");
+    assert_null(cinder_volume_create(bench->cinder, bench->ctx, &what, &other));
+    assert_string_equal(nova_error_class(other), "NotFound");
+    assert_string_equal(nova_error_message(other), "no image (HTTP 404)");
+    assert_all_asked(bench);
+}
+
+static void
 a_cinder_that_is_away_is_a_failed_connection(void **state)
 {
     Bench *bench = *state;
@@ -289,6 +308,7 @@ main(void)
         cmocka_unit_test_setup_teardown(a_failing_cinder_is_asked_five_times, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_deleted_attachment_is_no_failure, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refusals_have_novas_classes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_404_about_nothing_that_was_named_says_what_cinder_says, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_cinder_that_is_away_is_a_failed_connection, set_up, tear_down),
         cmocka_unit_test_setup_teardown(answers_without_what_was_asked_for_are_failures, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_id_is_no_path, set_up, tear_down),
