@@ -232,8 +232,10 @@ map_block_devices(Build *build, NovaError **err)
     if (!map_guest(build, err) || !save_device_names(build, err))
         return false;
     step_set_states(op->instance, VM_STATE_BUILDING, TASK_STATE_BLOCK_DEVICE_MAPPING);
-    return conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT_ANY, err) &&
-           volumes_prepare(op, build->plan->devices, err);
+    build->has_volumes =
+        conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT_ANY, err) &&
+        volumes_prepare(op, build->plan->devices, err);
+    return build->has_volumes;
 }
 
 static bool
@@ -352,7 +354,7 @@ adopt_guest(Build *build, NovaError **err)
     LOG_INFO("The guest was already running: the build goes on from there");
     if (!read_bdms(build, err) || !read_requests(build, err))
         return false;
-    build->is_claimed = build->has_files = true;
+    build->is_claimed = build->has_files = build->has_volumes = true;
     build->network = step_cached_network(build->op->instance, err);
     return build->network && map_guest(build, err) && announce_active(build, err);
 }

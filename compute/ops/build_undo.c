@@ -308,7 +308,7 @@ undo_and_tell(Build *build, const NovaError *error)
         notifier_instance(notifier, op->ctx, op->instance, "shutdown", "start", NULL);
     undo_guest(build);
     build_discard_volumes(build);
-    if (build->has_files) /* the guest was being made: what comes next attaches anew */
+    if (build->has_volumes) /* what comes next attaches anew */
         volumes_release(op->host, op->ctx, op->instance, rows(build));
     if (build->plan)
         notifier_instance(notifier, op->ctx, op->instance, "shutdown", "end", NULL);

@@ -18,6 +18,7 @@ typedef struct Build {
     bool is_claimed;
     bool has_ports; /* created or bound by this build */
     bool has_files;
+    bool has_volumes; /* opened by this build, all of them */
     bool always_aborts; /* the step under way */
 } Build;
 
