@@ -172,6 +172,19 @@ attach(Operation *op, const RequestContext *ctx, BlockDeviceMapping *bdm, NovaEr
     return nova_error_propagate(err, error);
 }
 
+/* An attach that did not begin, or was begun by a process before us. False: the server may still have it. */
+static bool
+take_back(Operation *op, const RequestContext *ctx, const BlockDeviceMapping *bdm)
+{
+    g_autoptr(NovaError) error = NULL;
+
+    if (op->is_resumed ? volume_detach(op->host, ctx, op->instance, bdm, &error)
+                       : volume_release(op->host, ctx, op->instance, bdm, &error))
+        return true;
+    LOG_WARNING("Volume %s stays attached: %s", bdm->volume_id, nova_error_details(error));
+    return !op->is_resumed;
+}
+
 bool
 op_attach_volume(Operation *op, NovaError **err)
 {
@@ -180,7 +193,12 @@ op_attach_volume(Operation *op, NovaError **err)
 
     if (!bdm)
         return false;
-    if (step_load_instance(op->host, op->ctx, op->instance, err) && attach(op, ctx, bdm, err))
+    if (!step_load_instance(op->host, op->ctx, op->instance, err)) {
+        if (take_back(op, ctx, bdm))
+            destroy_mapping(op, bdm);
+        return false;
+    }
+    if (attach(op, ctx, bdm, err))
         return true;
     destroy_mapping(op, bdm);
     return false;

@@ -28,6 +28,7 @@ typedef struct Cloud {
     RequestContext *ctx;
     Instance *instance;
     json_t *mapping; /* nova_object.data as the database has it; NULL: none */
+    bool instance_is_gone;
     GString *done;   /* "destroy\nsave connection_info\n" */
 } Cloud;
 
@@ -60,6 +61,10 @@ answer(const RpcTarget *target, const char *method, json_t *args, void *user, No
         g_string_append_printf(cloud->done, "%s%s%s\n", asked, json_array_size(changes) > 0 ? " " : "",
                                json_array_size(changes) > 0 ? json_string_value(json_array_get(changes, 0)) : "");
         return json_pack("[{}, n]");
+    }
+    if (cloud->instance_is_gone && strcmp(asked, "get_by_uuid") == 0) {
+        nova_error_set(err, NOVA_ERROR_INSTANCE_NOT_FOUND, "Instance %s could not be found.", SERVER);
+        return NULL;
     }
     return json_pack("{}");
 }
@@ -267,6 +272,48 @@ an_attach_that_cinder_refuses_is_undone(void **state)
 }
 
 static void
+an_attach_to_a_server_that_is_gone_frees_the_volume(void **state)
+{
+    Cloud *cloud = *state;
+    g_autoptr(NovaError) error = NULL;
+
+    cloud->instance_is_gone = true;
+    reply(cloud, "DELETE", "/v3/attachments/" ATTACHMENT, 200, "{\"attachments\": []}");
+    assert_false(run(cloud, op_attach_volume, attach_arguments(), false, &error));
+    assert_string_equal(nova_error_class(error), "InstanceNotFound");
+    assert_asked(cloud, "DELETE /v3/attachments/" ATTACHMENT "\n");
+    assert_string_equal(cloud->done->str, "destroy\n");
+}
+
+static void
+a_killed_attach_to_a_server_that_is_gone_is_detached_first(void **state)
+{
+    Cloud *cloud = *state;
+
+    cloud->instance_is_gone = true;
+    cloud->mapping = mapping(LOCAL);
+    reply_volume(cloud);
+    reply(cloud, "DELETE", "/v3/attachments/" ATTACHMENT, 200, "{\"attachments\": []}");
+    assert_false(run(cloud, op_attach_volume, attach_arguments(), true, NULL));
+    assert_asked(cloud, "GET /v3/volumes/" VOLUME "\nDELETE /v3/attachments/" ATTACHMENT "\n");
+    assert_string_equal(cloud->done->str, "destroy\n");
+}
+
+static void
+a_killed_attach_that_cannot_be_detached_keeps_its_mapping(void **state)
+{
+    Cloud *cloud = *state;
+
+    cloud->instance_is_gone = true;
+    cloud->mapping = mapping("{\"driver_volume_type\": \"nosuch\", \"data\": {}}");
+    reply_volume(cloud);
+    reply(cloud, "POST", "/v3/volumes/" VOLUME "/action", 202, NULL);
+    assert_false(run(cloud, op_attach_volume, attach_arguments(), true, NULL));
+    assert_asked(cloud, "GET /v3/volumes/" VOLUME "\nPOST /v3/volumes/" VOLUME "/action\n");
+    assert_string_equal(cloud->done->str, "");
+}
+
+static void
 a_volume_to_boot_from_is_only_exported(void **state)
 {
     Cloud *cloud = *state;
@@ -367,6 +414,9 @@ main(void)
         cmocka_unit_test_setup_teardown(a_volume_that_is_not_attached_cannot_be_detached, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_failed_attach_leaves_neither_attachment_nor_mapping, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_attach_that_cinder_refuses_is_undone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_attach_to_a_server_that_is_gone_frees_the_volume, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_killed_attach_to_a_server_that_is_gone_is_detached_first, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_killed_attach_that_cannot_be_detached_keeps_its_mapping, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_volume_to_boot_from_is_only_exported, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_event_about_a_strange_volume_is_ignored, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_local_volume_is_not_extended_but_its_size_is_known, set_up, tear_down),
