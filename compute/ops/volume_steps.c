@@ -109,6 +109,30 @@ is_attached(const BlockDeviceMapping *bdm)
     return block_device_info_is_volume(bdm) && bdm->volume_id && bdm->attachment_id;
 }
 
+static void
+delete_stranger(Host *host, const RequestContext *ctx, const char *id)
+{
+    g_autoptr(NovaError) error = NULL;
+
+    LOG_INFO("Removing stale volume attachment %s of the instance from Cinder", id);
+    if (!cinder_attachment_delete(host->cinder, ctx, id, &error))
+        LOG_WARNING("Removing the attachment failed: %s", nova_error_details(error));
+}
+
+/* What no row has got, nobody would find. */
+static bool
+save_attachment(Operation *op, BlockDeviceMapping *bdm, const char *id, NovaError **err)
+{
+    NovaError *error = NULL;
+
+    OBJECT_SET_STRING(bdm, attachment_id, id);
+    if (conductor_bdm_save(op->host->conductor, op->ctx, bdm, &error))
+        return true;
+    if (nova_error_is(error, NOVA_ERROR_NOT_FOUND))
+        delete_stranger(op->host, op->ctx, id);
+    return nova_error_propagate(err, error);
+}
+
 /* The new one is in the row before the old one goes: whoever comes after a crash finds one of them there. */
 static bool
 reserve_anew(Operation *op, BlockDeviceMapping *bdm, NovaError **err)
@@ -117,10 +141,7 @@ reserve_anew(Operation *op, BlockDeviceMapping *bdm, NovaError **err)
     g_autofree char *fresh = cinder_attachment_create(op->host->cinder, op->ctx, bdm->volume_id,
                                                       op->instance->uuid, NULL, NULL, err);
 
-    if (!fresh)
-        return false;
-    OBJECT_SET_STRING(bdm, attachment_id, fresh);
-    return conductor_bdm_save(op->host->conductor, op->ctx, bdm, err) &&
+    return fresh && save_attachment(op, bdm, fresh, err) &&
            cinder_attachment_delete(op->host->cinder, op->ctx, old, err);
 }
 
@@ -131,16 +152,6 @@ has_attachment(const GPtrArray *bdms, const char *id)
         if (g_strcmp0(((const BlockDeviceMapping *)bdms->pdata[i])->attachment_id, id) == 0)
             return true;
     return false;
-}
-
-static void
-delete_stranger(Host *host, const RequestContext *ctx, const char *id)
-{
-    g_autoptr(NovaError) error = NULL;
-
-    LOG_INFO("Removing stale volume attachment %s of the instance from Cinder", id);
-    if (!cinder_attachment_delete(host->cinder, ctx, id, &error))
-        LOG_WARNING("Removing the attachment failed: %s", nova_error_details(error));
 }
 
 /* Attachments of the server that no row has. */

@@ -25,7 +25,7 @@ typedef struct Cloud {
     Instance *instance;
     GPtrArray *bdms;
     GString *saved;       /* "save", "destroy", ... of mappings */
-    bool conductor_fails;
+    NovaErrorKind failure; /* of the control plane; 0: it works */
 } Cloud;
 
 static char *no_drivers[] = {NULL};
@@ -38,8 +38,8 @@ answer(const RpcTarget *target, const char *method, json_t *args, void *user, No
 
     (void)target;
     (void)method;
-    if (cloud->conductor_fails) {
-        nova_error_set(err, NOVA_ERROR_MESSAGING_TIMEOUT, "timed out");
+    if (cloud->failure) {
+        nova_error_set(err, cloud->failure, "no");
         return NULL;
     }
     g_string_append_printf(cloud->saved, "%s ", asked);
@@ -483,17 +483,31 @@ the_old_attachment_goes_once_the_row_has_the_new_one(void **state)
     g_autoptr(NovaError) error = NULL;
 
     reply(cloud, "POST", "/v3/attachments", 200, "{\"attachment\": {\"id\": \"a2\"}}");
-    cloud->conductor_fails = true;
+    cloud->failure = NOVA_ERROR_MESSAGING_TIMEOUT;
     assert_false(volumes_reserve_anew(&op, cloud->bdms, &error));
     assert_log(cloud, "POST /v3/attachments\n");
 
     OBJECT_SET_STRING(bdm, attachment_id, "a1");
-    cloud->conductor_fails = false;
+    cloud->failure = 0;
     reply(cloud, "POST", "/v3/attachments", 200, "{\"attachment\": {\"id\": \"a3\"}}");
     reply(cloud, "DELETE", "/v3/attachments/a1", 200, "{\"attachments\": []}");
     assert_true(volumes_reserve_anew(&op, cloud->bdms, NULL));
     assert_string_equal(bdm->attachment_id, "a3");
     assert_string_equal(cloud->saved->str, "save ");
+}
+
+static void
+an_attachment_whose_row_is_gone_goes(void **state)
+{
+    Cloud *cloud = *state;
+    Operation op = {.host = &cloud->host, .ctx = cloud->ctx, .instance = cloud->instance};
+
+    add_row(cloud, "volume", "{\"volume_id\": \"v1\", \"attachment_id\": \"a1\"}");
+    reply(cloud, "POST", "/v3/attachments", 200, "{\"attachment\": {\"id\": \"a2\"}}");
+    reply(cloud, "DELETE", "/v3/attachments/a2", 200, "{\"attachments\": []}");
+    cloud->failure = NOVA_ERROR_INSTANCE_NOT_FOUND;
+    assert_false(volumes_reserve_anew(&op, cloud->bdms, NULL));
+    assert_log(cloud, "POST /v3/attachments\nDELETE /v3/attachments/a2\n");
 }
 
 static void
@@ -589,6 +603,7 @@ main(void)
         CASE(an_abandoned_server_s_own_volumes_and_rows_go),
         CASE(one_attachment_that_stays_does_not_keep_the_others),
         CASE(the_old_attachment_goes_once_the_row_has_the_new_one),
+        CASE(an_attachment_whose_row_is_gone_goes),
         CASE(attachments_that_one_side_forgot_are_forgotten),
         CASE(nothing_is_forgotten_while_cinder_does_not_answer),
         CASE(a_refresh_follows_cinder_or_keeps_what_is_known),
