@@ -82,12 +82,15 @@ await_handover(Build *build, BuildFound *ret_found, NovaError **err)
     return interrupted(err, build);
 }
 
-static void
+/* False: the guest stays, and what it uses. */
+static bool
 undo(Build *build)
 {
-    recovery_remove_local(build->op->host, build->op->instance->uuid);
     build->is_claimed = true;
-    build_undo(build);
+    if (!build_undo(build))
+        return false;
+    recovery_remove_local(build->op->host, build->op->instance->uuid);
+    return true;
 }
 
 /* Its allocation tells a build that waited here from one that was being given back. */
@@ -98,7 +101,8 @@ find_unplaced(Build *build, BuildFound *ret_found, NovaError **err)
 
     if (operation_has_note(build->op, BUILD_NOTE_HANDED_OVER))
         return await_handover(build, ret_found, err);
-    undo(build);
+    if (!undo(build))
+        return interrupted(err, build);
     if (!has_allocation(build, &has, err))
         return false;
     *ret_found = BUILD_UNDONE;
@@ -114,15 +118,14 @@ is_guest_running(Build *build)
 static bool
 find_under_way(Build *build, BuildFound *ret_found, NovaError **err)
 {
-    if (build->op->n_begun >= OPERATION_MAX_ATTEMPTS) {
-        undo(build);
-        return interrupted(err, build);
-    }
-    if (build->op->instance->task_state == TASK_STATE_SPAWNING && is_guest_running(build)) {
+    bool gives_up = build->op->n_begun >= OPERATION_MAX_ATTEMPTS;
+
+    if (!gives_up && build->op->instance->task_state == TASK_STATE_SPAWNING && is_guest_running(build)) {
         *ret_found = BUILD_RUNS;
         return true;
     }
-    undo(build);
+    if (!undo(build) || gives_up)
+        return interrupted(err, build);
     *ret_found = BUILD_UNDONE;
     return true;
 }
@@ -138,8 +141,8 @@ build_find(Build *build, BuildFound *ret_found, NovaError **err)
     case STAGE_BUILT:
         return true;
     case STAGE_DELETING: /* whoever deletes it finds the rest */
-        undo(build);
-        build_discard_volumes(build);
+        if (undo(build))
+            build_discard_volumes(build);
         return true;
     case STAGE_ELSEWHERE:
         recovery_leave_to_other(op->host, op->instance->uuid);

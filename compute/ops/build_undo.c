@@ -41,18 +41,21 @@ disconnect_volumes(Build *build)
     volumes_let_go(op->host, op->ctx, op->instance, devices);
 }
 
+/* What a guest may still write to is not taken from it. */
 static void
 undo_guest(Build *build)
 {
     Operation *op = build->op;
     g_autoptr(NetworkInfo) cached = NULL;
-    g_autoptr(NovaError) error = NULL, files = NULL;
+    g_autoptr(NovaError) files = NULL;
     const NetworkInfo *network = build->plan ? build->plan->network : build->network;
 
     if (!network)
         network = cached = step_cached_network(op->instance, NULL);
-    if (network && !step_destroy_guest(op->host, op->instance, network, false, &error))
-        LOG_WARNING("Cleaning up the guest: %s", nova_error_details(error));
+    if (!step_undo_guest(op->host, op->instance, network) && (build->has_files || op->is_resumed)) {
+        build->guest_stays = true;
+        return;
+    }
     disconnect_volumes(build);
     if (build->has_files && !step_remove_files(op->host, op->instance, &files))
         LOG_WARNING("Cleaning up: %s", nova_error_details(files));
@@ -84,7 +87,7 @@ undo_allocation(Build *build)
                   nova_error_details(error));
 }
 
-void
+bool
 build_undo(Build *build)
 {
     Operation *op = build->op;
@@ -93,6 +96,7 @@ build_undo(Build *build)
     undo_ports(build);
     if (build->is_claimed)
         resource_tracker_drop_claim(op->host->tracker, op->ctx, op->instance);
+    return !build->guest_stays;
 }
 
 /* ---- judging ---- */
@@ -123,7 +127,7 @@ is_final(const Build *build, const NovaError *error)
         NOVA_ERROR_INVALID_BDM,
     };
 
-    if (build->always_aborts)
+    if (build->always_aborts || build->guest_stays)
         return true;
     for (size_t i = 0; i < G_N_ELEMENTS(final); i++)
         if (nova_error_is(error, final[i]))
@@ -185,7 +189,7 @@ end_in_error(Build *build, NovaError *owned)
 
     if (!create_fault(build, error, &failure))
         LOG_WARNING("Failed to record the instance's fault: %s", nova_error_details(failure));
-    if (!nova_error_is(error, NOVA_ERROR_RESCHEDULED_EXCEPTION))
+    if (!build->guest_stays && !nova_error_is(error, NOVA_ERROR_RESCHEDULED_EXCEPTION))
         volumes_abandon(op->host, op->ctx, op->instance, rows(build));
     spawn_leave_host(op->instance);
     step_set_states(op->instance, VM_STATE_ERROR, TASK_STATE_NONE);
@@ -308,7 +312,7 @@ undo_and_tell(Build *build, const NovaError *error)
         notifier_instance(notifier, op->ctx, op->instance, "shutdown", "start", NULL);
     undo_guest(build);
     build_discard_volumes(build);
-    if (build->has_volumes) /* what comes next attaches anew */
+    if (build->has_volumes && !build->guest_stays) /* what comes next attaches anew */
         volumes_release(op->host, op->ctx, op->instance, rows(build));
     if (build->plan)
         notifier_instance(notifier, op->ctx, op->instance, "shutdown", "end", NULL);
@@ -328,6 +332,8 @@ build_failed(Build *build, NovaError *error)
 
     LOG_ERROR("Instance failed to spawn: %s: %s", nova_error_class(error), nova_error_details(error));
     undo_and_tell(build, error);
+    if (build->guest_stays)
+        LOG_WARNING("Could not clean up failed build, not rescheduling.");
     if (is_being_deleted(error)) {
         LOG_DEBUG("The instance is being deleted: the build ends here");
         undo_allocation(build);

@@ -20,13 +20,15 @@ typedef struct Build {
     bool has_files;
     bool has_volumes; /* opened by this build, all of them */
     bool always_aborts; /* the step under way */
+    bool guest_stays;   /* it could not be undone */
 } Build;
 
 /* In the journal before the message that gives the server back for another host. */
 #define BUILD_NOTE_HANDED_OVER "handed over"
 
-/* Guest, files, ports and claim are gone; the record and the allocation stay. */
-void build_undo(Build *build);
+/* Guest, files, ports and claim are gone; the record and the allocation stay. False: the guest stays, too,
+ * with its files and volumes. */
+bool build_undo(Build *build) G_GNUC_WARN_UNUSED_RESULT;
 /* And volumes that only a process before us knew. */
 void build_discard_volumes(Build *build);
 

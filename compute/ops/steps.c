@@ -250,12 +250,12 @@ run_guest(Host *host, Guest *guest, const StartGuest *start, NovaError **err)
     return !start->waiter || guest_resume(guest, err);
 }
 
+/* 'ret_gone' is told of a guest that stays. */
 static bool
-define_and_run(Host *host, Instance *instance, const StartGuest *start, NovaError **err)
+define_and_run(Host *host, Instance *instance, const StartGuest *start, bool *ret_gone, NovaError **err)
 {
     g_autofree char *xml = guest_config_make_xml(host->guest_config, start->plan, instance, err);
     g_autoptr(Guest) guest = NULL;
-    g_autoptr(NovaError) undo = NULL;
     const VifGuest vif_guest = vif_guest_of(host, instance);
 
     if (!xml)
@@ -265,8 +265,7 @@ define_and_run(Host *host, Instance *instance, const StartGuest *start, NovaErro
     guest = guest_define(host->hypervisor, xml, err);
     if (guest && run_guest(host, guest, start, err))
         return true;
-    if (!step_destroy_guest(host, instance, start->plan->network, false, &undo))
-        LOG_WARNING("Cleaning up the failed guest: %s", nova_error_details(undo));
+    *ret_gone = step_undo_guest(host, instance, start->plan->network);
     return false;
 }
 
@@ -275,12 +274,14 @@ step_start_guest(Host *host, const RequestContext *ctx, Instance *instance, cons
                  NovaError **err)
 {
     const BlockDevices *devices = start->plan->devices;
+    bool is_gone = true;
 
     if (!volumes_connect(host, ctx, instance, devices, err))
         return false;
-    if (define_and_run(host, instance, start, err))
+    if (define_and_run(host, instance, start, &is_gone, err))
         return true;
-    volumes_let_go(host, ctx, instance, devices);
+    if (is_gone)
+        volumes_let_go(host, ctx, instance, devices);
     return false;
 }
 
@@ -304,19 +305,41 @@ remove_guest(Host *host, Guest *guest, bool keep_firmware_state, NovaError **err
     return guest_undefine(guest, keep_firmware_state, err);
 }
 
+static bool
+find_and_remove(Host *host, const Instance *instance, bool keep_firmware_state, NovaError **err)
+{
+    NovaError *error = NULL;
+    g_autoptr(Guest) guest = guest_find(host->hypervisor, instance->uuid, &error);
+
+    if (error)
+        return nova_error_propagate(err, error);
+    return !guest || remove_guest(host, guest, keep_firmware_state, err);
+}
+
+static bool
+unplug(Host *host, const Instance *instance, const NetworkInfo *network, NovaError **err)
+{
+    const VifGuest vif_guest = vif_guest_of(host, instance);
+
+    return vif_unplug_all(host->ovsdb, host->options, network->vifs, &vif_guest, err);
+}
+
 bool
 step_destroy_guest(Host *host, const Instance *instance, const NetworkInfo *network,
                    bool keep_firmware_state, NovaError **err)
 {
-    NovaError *error = NULL;
-    g_autoptr(Guest) guest = guest_find(host->hypervisor, instance->uuid, &error);
-    const VifGuest vif_guest = vif_guest_of(host, instance);
+    return find_and_remove(host, instance, keep_firmware_state, err) && unplug(host, instance, network, err);
+}
 
-    if (error)
-        return nova_error_propagate(err, error);
-    if (guest && !remove_guest(host, guest, keep_firmware_state, err))
-        return false;
-    return vif_unplug_all(host->ovsdb, host->options, network->vifs, &vif_guest, err);
+bool
+step_undo_guest(Host *host, const Instance *instance, const NetworkInfo *network)
+{
+    g_autoptr(NovaError) error = NULL;
+    bool is_gone = find_and_remove(host, instance, false, &error);
+
+    if (!is_gone || (network && !unplug(host, instance, network, &error)))
+        LOG_WARNING("Cleaning up the failed guest: %s", nova_error_details(error));
+    return is_gone;
 }
 
 /* A connection that Cinder would describe otherwise by now (a Ceph monitor that moved) is used as it was

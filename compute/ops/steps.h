@@ -39,7 +39,7 @@ bool step_create_disks(Host *host, const RequestContext *ctx, const Instance *in
 /* Defines the domain anew and starts it. 'waiter' NULL: running at once; else it starts paused and
  * runs when the waiter has got its events. VirtualInterfaceCreateException when they stay away and
  * vif_plugging_is_fatal. Before, volumes are connected and the ports are plugged. On failure no domain and
- * no connection is left. */
+ * no connection is left, or, where the domain cannot be stopped, both. */
 typedef struct StartGuest {
     const GuestPlan *plan;
     EventWaiter *waiter;
@@ -55,6 +55,10 @@ bool step_start_guest(Host *host, const RequestContext *ctx, Instance *instance,
  * connected. Nothing there is a success. */
 bool step_destroy_guest(Host *host, const Instance *instance, const NetworkInfo *network,
                         bool keep_firmware_state, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+/* The same after a failure; 'network' NULL: not known. What goes wrong is logged. False: the guest may still
+ * run, and write to its disks. */
+bool step_undo_guest(Host *host, const Instance *instance, const NetworkInfo *network)
+    G_GNUC_WARN_UNUSED_RESULT;
 
 /* The guest made anew from the record, on the disks that it has: what every start and every hard
  * reboot is. */

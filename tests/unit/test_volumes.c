@@ -7,6 +7,7 @@
 
 #include "agent/base/json.h"
 #include "compute/ops/ops.h"
+#include "compute/ops/steps.h"
 #include "compute/volume.h"
 #include "tests/fakes/fake_http.h"
 #include "tests/fakes/fake_rpc.h"
@@ -404,6 +405,18 @@ a_swap_that_was_killed_after_its_last_step_is_over(void **state)
     assert_asked(cloud, "");
 }
 
+static void
+a_guest_that_libvirt_says_nothing_of_may_still_run(void **state)
+{
+    static const HypervisorCallbacks nobody = {0};
+    Cloud *cloud = *state;
+
+    assert_true(step_undo_guest(&cloud->host, cloud->instance, NULL)); /* there is none */
+    hypervisor_free(cloud->host.hypervisor);
+    cloud->host.hypervisor = hypervisor_new("test:///nonexistent", &nobody);
+    assert_false(step_undo_guest(&cloud->host, cloud->instance, NULL));
+}
+
 int
 main(void)
 {
@@ -423,6 +436,7 @@ main(void)
         cmocka_unit_test_setup_teardown(a_connection_that_cinder_no_longer_has_is_kept, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_swap_that_fails_gives_both_volumes_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_swap_that_was_killed_after_its_last_step_is_over, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_guest_that_libvirt_says_nothing_of_may_still_run, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
