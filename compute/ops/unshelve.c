@@ -5,6 +5,7 @@
 
 #include "agent/base/json.h"
 #include "agent/base/log.h"
+#include "compute/block_device_info.h"
 #include "compute/ops/shelve.h"
 #include "compute/ops/spawn.h"
 #include "compute/ops/steps.h"
@@ -123,18 +124,50 @@ announce_active(Unshelve *unshelve, NovaError **err)
     return conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT(SPAWNING), err);
 }
 
-/* They stay the server's, reserved. */
+static GPtrArray *
+read_rows(Unshelve *unshelve, NovaError **err)
+{
+    Operation *op = unshelve->op;
+
+    return unshelve->plan ? g_ptr_array_ref(unshelve->plan->bdms)
+                          : conductor_bdms_by_instance(op->host->conductor, op->ctx, op->instance->uuid, err);
+}
+
+static void
+disconnect_volumes(Operation *op, const GPtrArray *bdms)
+{
+    g_autoptr(BlockDevices) devices = block_device_info_make(op->instance, bdms, VOLUMES_CONNECTED);
+
+    volumes_let_go(op->host, op->ctx, op->instance, devices);
+}
+
+/* Those of a guest that ran are connected. They stay the server's, reserved. */
 static void
 close_volumes(Unshelve *unshelve)
 {
     Operation *op = unshelve->op;
     g_autoptr(NovaError) error = NULL;
+    g_autoptr(GPtrArray) bdms = NULL;
 
-    if (unshelve->plan && !volumes_reserve_anew(op, unshelve->plan->bdms, &error))
+    if (!unshelve->plan && !unshelve->is_spawned)
+        return;
+    bdms = read_rows(unshelve, &error);
+    if (bdms && unshelve->is_spawned)
+        disconnect_volumes(op, bdms);
+    if (!bdms || !volumes_reserve_anew(op, bdms, &error))
         LOG_ERROR("Reserving the volumes of the shelved instance: %s", nova_error_details(error));
 }
 
-/* It stays shelved, on no host; who asked may ask again. */
+static bool
+undo_spawned(Unshelve *unshelve)
+{
+    Operation *op = unshelve->op;
+    g_autoptr(NetworkInfo) network = step_cached_network(op->instance, NULL);
+
+    return step_undo_guest(op->host, op->instance, network);
+}
+
+/* It stays shelved, on no host; who asked may ask again. But a guest that may still run stays where it is. */
 static bool
 unshelve_failed(Unshelve *unshelve, NovaError *error, NovaError **err)
 {
@@ -142,6 +175,10 @@ unshelve_failed(Unshelve *unshelve, NovaError *error, NovaError **err)
     g_autoptr(NovaError) failure = NULL, volumes = NULL;
 
     LOG_ERROR("Instance failed to spawn: %s", nova_error_details(error));
+    if (unshelve->is_spawned && !undo_spawned(unshelve)) {
+        undisguise(unshelve);
+        return nova_error_propagate(err, error);
+    }
     if (!disks_remove_volumes(op->host->options, op->instance->uuid, &volumes))
         LOG_WARNING("Removing the disks: %s", nova_error_details(volumes));
     disks_delete(op->host->options, op->instance->uuid);
