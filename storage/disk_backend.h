@@ -36,8 +36,8 @@ typedef struct DiskBackend {
     bool (*check)(const struct Options *options, NovaError **err);
     bool (*find)(const struct Options *options, const char *uuid, const char *name, bool *ret_found,
                  NovaError **err);
-    /* One that is not there. What is left after a failure is removed by the caller. */
-    bool (*make)(const DiskMaking *making, const PlannedDisk *disk, NovaError **err);
+    /* One that is not there. '*ret_begun', of a failure too: the caller removes it if need be. */
+    bool (*make)(const DiskMaking *making, const PlannedDisk *disk, bool *ret_begun, NovaError **err);
     /* One that is: as large as planned, and fit to be started. */
     bool (*keep)(const DiskMaking *making, const PlannedDisk *disk, NovaError **err);
     /* The server's disks whose names end so, with "" all. NULL: they go with the folder. */

@@ -62,11 +62,12 @@ preallocate(const DiskMaking *making, const PlannedDisk *disk, const char *path,
 /* ---- making one ---- */
 
 static bool
-make_overlay(const DiskMaking *making, const PlannedDisk *disk, NovaError **err)
+make_overlay(const DiskMaking *making, const PlannedDisk *disk, bool *ret_begun, NovaError **err)
 {
     g_autofree char *path = g_build_filename(making->folder, disk->name, NULL);
     g_auto(BaseImage) base = {0};
 
+    *ret_begun = true;
     return disk_backend_get_base(making, disk, &base, err) &&
            qemu_img_create_overlay(path, base.path, base.format, disk->size, base.cluster_size, err) &&
            disk_info_add(making->folder, path, "qcow2", err) && preallocate(making, disk, path, err);
@@ -100,10 +101,11 @@ make_blank(const DiskMaking *making, const PlannedDisk *disk, const char *path, 
 }
 
 static bool
-make_flat(const DiskMaking *making, const PlannedDisk *disk, NovaError **err)
+make_flat(const DiskMaking *making, const PlannedDisk *disk, bool *ret_begun, NovaError **err)
 {
     g_autofree char *path = g_build_filename(making->folder, disk->name, NULL);
 
+    *ret_begun = true;
     return (disk->image_id ? make_copy(making, disk, path, err) : make_blank(making, disk, path, err)) &&
            preallocate(making, disk, path, err);
 }

@@ -45,32 +45,35 @@ path_of(const struct Options *options, const char *uuid, const char *name)
     return lvm_path(options->libvirt.images_volume_group, volume);
 }
 
+/* A volume that is not active has no path. */
 static bool
-find(const struct Options *options, const char *uuid, const char *name, bool *ret_found,
-     NovaError **err G_GNUC_UNUSED)
+find(const struct Options *options, const char *uuid, const char *name, bool *ret_found, NovaError **err)
 {
-    g_autofree char *path = path_of(options, uuid, name);
+    g_autofree char *volume = volume_name(uuid, name);
+    g_autoptr(GPtrArray) names = lvm_list(options->libvirt.images_volume_group, err);
 
-    *ret_found = access(path, F_OK) == 0;
-    return true;
+    if (names)
+        *ret_found = g_ptr_array_find_with_equal_func(names, volume, g_str_equal, NULL);
+    return names != NULL;
 }
 
 static bool
-create_volume(const DiskMaking *making, const PlannedDisk *disk, uint64_t size, NovaError **err)
+create_volume(const DiskMaking *making, const PlannedDisk *disk, uint64_t size, bool *ret_begun, NovaError **err)
 {
     const OptionsLibvirt *libvirt = &making->options->libvirt;
     g_autofree char *volume = volume_name(making->uuid, disk->name);
 
-    return lvm_create(libvirt->images_volume_group, volume, size, libvirt->sparse_logical_volumes, err);
+    *ret_begun = lvm_create(libvirt->images_volume_group, volume, size, libvirt->sparse_logical_volumes, err);
+    return *ret_begun;
 }
 
 static bool
-make_copy(const DiskMaking *making, const PlannedDisk *disk, const char *path, NovaError **err)
+make_copy(const DiskMaking *making, const PlannedDisk *disk, const char *path, bool *ret_begun, NovaError **err)
 {
     g_auto(BaseImage) base = {0};
 
     if (!disk_backend_get_base(making, disk, &base, err) ||
-        !create_volume(making, disk, MAX(disk->size, base.virtual_size), err) ||
+        !create_volume(making, disk, MAX(disk->size, base.virtual_size), ret_begun, err) ||
         !qemu_img_convert(base.path, path, base.format, "raw", err))
         return false;
     if (disk->size > base.virtual_size)
@@ -80,23 +83,24 @@ make_copy(const DiskMaking *making, const PlannedDisk *disk, const char *path, N
 
 /* Nothing is copied for an empty file system; swap comes out of the cache as with Nova. */
 static bool
-make(const DiskMaking *making, const PlannedDisk *disk, NovaError **err)
+make(const DiskMaking *making, const PlannedDisk *disk, bool *ret_begun, NovaError **err)
 {
     g_autofree char *path = path_of(making->options, making->uuid, disk->name);
 
     if (disk->image_id || disk->kind == DISK_SWAP)
-        return make_copy(making, disk, path, err);
-    return create_volume(making, disk, disk->size, err) &&
+        return make_copy(making, disk, path, ret_begun, err);
+    return create_volume(making, disk, disk->size, ret_begun, err) &&
            blank_disk_format(making->options, path, making->plan->os_type, disk->guest_format,
                              disk->label, err);
 }
 
 /* Servers on volumes are not resized. */
 static bool
-keep(const DiskMaking *making G_GNUC_UNUSED, const PlannedDisk *disk G_GNUC_UNUSED,
-     NovaError **err G_GNUC_UNUSED)
+keep(const DiskMaking *making, const PlannedDisk *disk, NovaError **err)
 {
-    return true;
+    g_autofree char *volume = volume_name(making->uuid, disk->name);
+
+    return lvm_activate(making->options->libvirt.images_volume_group, volume, err);
 }
 
 static bool

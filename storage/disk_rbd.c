@@ -149,13 +149,14 @@ fit(const Rbd *rbd, NovaError **err)
 }
 
 static bool
-make(const DiskMaking *making, const PlannedDisk *disk, NovaError **err)
+make(const DiskMaking *making, const PlannedDisk *disk, bool *ret_begun, NovaError **err)
 {
     g_autofree char *image = image_name(making->uuid, disk->name);
     g_autoptr(CephPool) pool = ceph_open(making->options, NULL, err);
     const Rbd rbd = {making, disk, pool, image};
     bool is_cloned = false;
 
+    *ret_begun = true;
     if (!pool || (disk->image_id && !clone_image(&rbd, &is_cloned, err)))
         return false;
     FAIL_POINT("disk_rbd.make:cloned", disk->name);

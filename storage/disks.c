@@ -148,10 +148,14 @@ backend_for(const Options *options, const PlannedDisk *disk)
 static bool
 make_disk(Creation *creation, const DiskBackend *backend, const PlannedDisk *disk, NovaError **err)
 {
+    bool begun = false, ok;
+
     LOG_DEBUG("Creating disk %s", disk->name);
     FAIL_POINT("disks.create:before", disk->name);
-    g_ptr_array_add(creation->made, (void *)disk);
-    return backend->make(&creation->making, disk, err);
+    ok = backend->make(&creation->making, disk, &begun, err);
+    if (begun)
+        g_ptr_array_add(creation->made, (void *)disk);
+    return ok;
 }
 
 static bool

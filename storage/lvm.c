@@ -89,6 +89,16 @@ lvm_create(const char *group, const char *volume, uint64_t size, bool is_sparse,
            run(is_sparse ? sparse : plain, &result, err);
 }
 
+bool
+lvm_activate(const char *group, const char *volume, NovaError **err)
+{
+    g_autofree char *name = g_strdup_printf("%s/%s", group, volume);
+    const char *argv[] = {"lvchange", "-ay", name, NULL};
+    g_auto(CommandResult) result = {0};
+
+    return run(argv, &result, err);
+}
+
 GPtrArray *
 lvm_list(const char *group, NovaError **err)
 {

@@ -24,7 +24,10 @@ bool lvm_fetch_space(const char *group, uint64_t *ret_total, uint64_t *ret_free,
 bool lvm_create(const char *group, const char *volume, uint64_t size, bool is_sparse, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
 
-/* Names of the group's volumes, of char *; caller unrefs. */
+/* The volume gets its path; one that has it is fine. */
+bool lvm_activate(const char *group, const char *volume, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Names of the group's volumes, active or not, of char *; caller unrefs. */
 GPtrArray *lvm_list(const char *group, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Overwrites as [libvirt]volume_clear says, then removes; all of them are tried. 'volumes' of char *. */

@@ -28,7 +28,8 @@ static Bench *bench;
 static GString *ran;              /* the command lines, a line each */
 static const char *fails;         /* a program that fails ... */
 static unsigned n_failures;       /* ... so often */
-static const char *volumes;       /* what lvs answers */
+static const char *volumes;       /* what lvs answers ... */
+static const char *volumes_after; /* ... and what after lvcreate, whether it failed or not */
 
 /* ---- doubles ---- */
 
@@ -90,6 +91,8 @@ command_run_unchecked(const char *const *argv, const CommandLimits *limits G_GNU
     bool has_failed = n_failures > 0 && fails && strcmp(argv[0], fails) == 0;
 
     g_string_append_printf(ran, "%s\n", line);
+    if (strcmp(argv[0], "lvcreate") == 0)
+        volumes = volumes_after;
     if (has_failed)
         n_failures--;
     else if (strcmp(argv[0], "lvcreate") == 0)
@@ -131,7 +134,7 @@ set_up(void **state G_GNUC_UNUSED)
     assert_int_equal(truncate(bench->source, 2 * MIB), 0);
     ran = g_string_new(NULL);
     fails = NULL;
-    volumes = "";
+    volumes = volumes_after = "";
     return 0;
 }
 
@@ -195,7 +198,7 @@ root_is_a_volume_with_the_image_in_it(void **state G_GNUC_UNUSED)
 {
     plan_root(GIB);
     assert_true(create(NULL));
-    assert_ran(VGS "lvcreate -y -L 1073741824b -n " UUID "_disk VG\n"
+    assert_ran(LVS VGS "lvcreate -y -L 1073741824b -n " UUID "_disk VG\n"
                "qemu-img convert -t none -O raw -f raw " BASE " DIR/" UUID "_disk\n");
 }
 
@@ -239,21 +242,41 @@ file_system_is_made_on_the_volume_and_swap_copied(void **state G_GNUC_UNUSED)
                        .label = (char *)"ephemeral0", .guest_format = (char *)"ext4"});
     plan((PlannedDisk){.kind = DISK_SWAP, .name = (char *)"disk.swap", .size = MIB, .base_size = 1});
     assert_true(create(NULL));
-    assert_ran(VGS "lvcreate -y -L 1073741824b -n " UUID "_disk.eph0 VG\n"
+    assert_ran(LVS VGS "lvcreate -y -L 1073741824b -n " UUID "_disk.eph0 VG\n"
                "mkfs -t ext4 -F -L ephemeral0 DIR/" UUID "_disk.eph0\n"
-               "mkswap ROOT/_base/swap_1.part\n" VGS "lvcreate -y -L 1048576b -n " UUID "_disk.swap VG\n"
+               LVS "mkswap ROOT/_base/swap_1.part\n" VGS "lvcreate -y -L 1048576b -n " UUID "_disk.swap VG\n"
                "qemu-img convert -t none -O raw -f raw ROOT/_base/swap_1 DIR/" UUID "_disk.swap\n");
 }
 
 static void
-volume_that_is_there_is_left_alone(void **state G_GNUC_UNUSED)
+volume_that_is_there_is_activated_and_left_alone(void **state G_GNUC_UNUSED)
 {
-    g_autofree char *path = g_build_filename(bench->folder, UUID "_disk", NULL);
-
-    g_file_set_contents(path, "a guest's data", -1, NULL);
+    volumes = "  " UUID "_disk\n"; /* which has no path */
     plan_root(GIB);
     assert_true(create(NULL));
-    assert_ran("");
+    assert_ran(LVS "lvchange -ay VG/" UUID "_disk\n");
+}
+
+static void
+volume_that_cannot_be_activated_stays(void **state G_GNUC_UNUSED)
+{
+    volumes = "  " UUID "_disk\n";
+    fails = "lvchange";
+    n_failures = 3;
+    plan_root(GIB);
+    assert_false(create(NULL));
+    assert_null(strstr(ran->str, "lvremove"));
+}
+
+static void
+volume_that_was_not_made_here_stays(void **state G_GNUC_UNUSED)
+{
+    plan_root(GIB);
+    fails = "lvcreate"; /* somebody else has made it meanwhile */
+    n_failures = 3;
+    volumes_after = UUID "_disk\n";
+    assert_false(create(NULL));
+    assert_null(strstr(ran->str, "lvremove"));
 }
 
 static void
@@ -264,7 +287,7 @@ failed_copy_takes_the_volume_back(void **state G_GNUC_UNUSED)
     plan((PlannedDisk){.kind = DISK_SWAP, .name = (char *)"disk.swap", .size = MIB, .base_size = 1});
     fails = "qemu-img";
     n_failures = 1;
-    volumes = "  " UUID "_disk.swap\n  " UUID "_disk\n  " OTHER "_disk.swap\n  root\n";
+    volumes_after = "  " UUID "_disk.swap\n  " UUID "_disk\n  " OTHER "_disk.swap\n  root\n";
     assert_false(create(&failure));
     assert_int_equal(nova_error_kind(failure), NOVA_ERROR_IMAGE_UNACCEPTABLE);
     assert_non_null(strstr(ran->str, "/" UUID "_disk.swap\nlvs"));
@@ -370,7 +393,9 @@ main(void)
         TEST(sparse_volume_takes_little_at_once),
         TEST(full_group_is_said_with_its_numbers),
         TEST(file_system_is_made_on_the_volume_and_swap_copied),
-        TEST(volume_that_is_there_is_left_alone),
+        TEST(volume_that_is_there_is_activated_and_left_alone),
+        TEST(volume_that_cannot_be_activated_stays),
+        TEST(volume_that_was_not_made_here_stays),
         TEST(failed_copy_takes_the_volume_back),
         TEST(deletion_clears_and_removes_the_server_s_volumes_only),
         TEST(clearing_follows_the_options),
