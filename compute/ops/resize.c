@@ -481,6 +481,17 @@ forget_guest(Resize *resize, const json_t *disks, NovaError **err)
            disk_move_renew(op->host->options, op->instance->uuid, disks, err);
 }
 
+/* A mark of an earlier move that nobody took away is no way back from this one. */
+static bool
+mark_disks(const Operation *op, NovaError **err)
+{
+    const Options *options = op->host->options;
+    const char *uuid = op->instance->uuid;
+
+    return (op->is_resumed || disks_mark(options, uuid, DISK_MARK_FORGET, err)) &&
+           disks_mark(options, uuid, DISK_MARK_SET, err);
+}
+
 /* finish_migration(). Nobody waits for Neutron: it may not have seen that the ports were away. */
 static bool
 make_guest(Resize *resize, NovaError **err)
@@ -500,7 +511,7 @@ make_guest(Resize *resize, NovaError **err)
     resize->plan = step_plan_guest_of(op->host, op->ctx, op->instance, image, VOLUMES_CONNECTED, err);
     start.plan = resize->plan;
     if (!resize->plan || !disk_move_convert(options, op->instance->uuid, disks, err) ||
-        !disks_mark(options, op->instance->uuid, DISK_MARK_SET, err) ||
+        !mark_disks(op, err) ||
         !step_create_disks(op->host, op->ctx, op->instance, resize->plan, err) ||
         !volumes_arrive(op, resize->plan->bdms, resize->plan->devices, err) || !step_start_guest(op->host, op->ctx, op->instance, &start, err))
         return false;
