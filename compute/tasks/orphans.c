@@ -79,8 +79,8 @@ remove_due(Host *host, RequestContext *ctx, const GPtrArray *ports, NovaError **
     return conductor_visit_instances(host->conductor, deleted_too, filters, NULL, queue_idle, &search, err);
 }
 
-void
-task_remove_orphan_ports(Host *host, RequestContext *ctx)
+static void
+look_for_orphans(Host *host, RequestContext *ctx)
 {
     TaskMemory *memory = host->tasks;
     g_autoptr(NovaError) error = NULL;
@@ -98,4 +98,12 @@ task_remove_orphan_ports(Host *host, RequestContext *ctx)
     }
     if (!domains || (sight.due->len > 0 && !remove_due(host, ctx, sight.due, &error)))
         LOG_ERROR("Failed to look for ports without a guest: %s", nova_error_details(error));
+}
+
+/* A host without a switch has none, and its answer is not waited for each minute. */
+void
+task_remove_orphan_ports(Host *host, RequestContext *ctx)
+{
+    if (ovsdb_is_connected(host->ovsdb))
+        look_for_orphans(host, ctx);
 }

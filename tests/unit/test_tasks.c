@@ -326,6 +326,19 @@ servers_that_run_are_not_reaped(void **state)
 }
 
 static void
+a_switch_that_is_not_there_is_not_waited_for(void **state)
+{
+    Node *node = *state;
+    int64_t start = g_get_monotonic_time();
+
+    node->options->os_vif_ovs.ovs_vsctl_timeout = 20;
+    node->host.ovsdb = ovsdb_new(&(OvsdbSettings){.connection = "unix:/nonexistent"});
+    run(node, task_remove_orphan_ports);
+    assert_in_range(g_get_monotonic_time() - start, 0, 15 * G_USEC_PER_SEC);
+    ovsdb_free(node->host.ovsdb);
+}
+
+static void
 the_schedulers_are_told_by_uuid(void **state)
 {
     Node *node = *state;
@@ -384,6 +397,7 @@ main(void)
         cmocka_unit_test_setup_teardown(only_the_server_that_differs_is_looked_at, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_domain_that_stopped_is_found_without_its_record, set_up, tear_down),
         cmocka_unit_test_setup_teardown(servers_that_run_are_not_reaped, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_switch_that_is_not_there_is_not_waited_for, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_schedulers_are_told_by_uuid, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_pass_over_a_thousand_servers_is_cheap, set_up, tear_down),
     };
