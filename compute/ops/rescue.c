@@ -247,8 +247,11 @@ boot_rescue(Rescue *rescue, NovaError **err)
     Host *host = op->host;
     StartGuest start = {.before_start = make_config_drive, .user = rescue};
 
-    if (!step_power_off(host, op->instance, json_get_bool(op->args, "clean_shutdown", true), err) ||
-        !note_domain(op, err) || !make_plan(rescue, err) || !create_disks(rescue, err) ||
+    if (!step_power_off(host, op->instance, json_get_bool(op->args, "clean_shutdown", true), err))
+        return false;
+    if (op->is_resumed) /* half a copy would pass for a disk that is there */
+        disks_remove_rescue(host->options, op->instance->uuid);
+    if (!note_domain(op, err) || !make_plan(rescue, err) || !create_disks(rescue, err) ||
         !step_destroy_guest(host, op->instance, rescue->plan->network, true, err))
         return false;
     start.plan = rescue->plan;
