@@ -32,13 +32,21 @@ build_discard_volumes(Build *build)
         volumes_discard_made(build->op, rows(build));
 }
 
+/* Only what this build has opened, or a process before us may have: before that the rows have the connections
+ * of the host that had tried it first. */
 static void
 disconnect_volumes(Build *build)
 {
     Operation *op = build->op;
-    g_autoptr(BlockDevices) devices = block_device_info_make(op->instance, rows(build), VOLUMES_CONNECTED);
+    g_autoptr(BlockDevices) found = NULL;
 
-    volumes_let_go(op->host, op->ctx, op->instance, devices);
+    if (build->plan) {
+        if (build->has_volumes)
+            volumes_let_go(op->host, op->ctx, op->instance, build->plan->devices);
+    } else if (op->is_resumed) {
+        found = block_device_info_make(op->instance, rows(build), VOLUMES_CONNECTED);
+        volumes_let_go(op->host, op->ctx, op->instance, found);
+    }
 }
 
 /* What a guest may still write to is not taken from it. */
@@ -313,7 +321,7 @@ undo_and_tell(Build *build, const NovaError *error)
     undo_guest(build);
     build_discard_volumes(build);
     if (build->has_volumes && !build->guest_stays) /* what comes next attaches anew */
-        volumes_release(op->host, op->ctx, op->instance, rows(build));
+        volumes_close(op->host, op->ctx, op->instance, rows(build));
     if (build->plan)
         notifier_instance(notifier, op->ctx, op->instance, "shutdown", "end", NULL);
     if (build->is_claimed)

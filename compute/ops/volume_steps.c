@@ -264,6 +264,26 @@ volumes_release(Host *host, const RequestContext *ctx, const Instance *instance,
 }
 
 static void
+forget_connection(Host *host, const RequestContext *ctx, BlockDeviceMapping *bdm)
+{
+    g_autoptr(NovaError) error = NULL;
+
+    if (!bdm->connection_info)
+        return;
+    OBJECT_SET_STRING(bdm, connection_info, NULL);
+    if (!conductor_bdm_save(host->conductor, ctx, bdm, &error))
+        LOG_WARNING("The mapping of volume %s keeps its connection: %s", id_of(bdm), nova_error_details(error));
+}
+
+void
+volumes_close(Host *host, const RequestContext *ctx, const Instance *instance, const GPtrArray *bdms)
+{
+    volumes_release(host, ctx, instance, bdms);
+    for (guint i = 0; i < bdms->len; i++)
+        forget_connection(host, ctx, bdms->pdata[i]);
+}
+
+static void
 delete_or_log(Host *host, const RequestContext *ctx, const BlockDeviceMapping *bdm)
 {
     g_autoptr(NovaError) error = NULL;

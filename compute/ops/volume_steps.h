@@ -53,6 +53,8 @@ bool volumes_complete(Operation *op, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The server is gone: the attachments go. Failures are logged. */
 void volumes_release(Host *host, const RequestContext *ctx, const Instance *instance, const GPtrArray *bdms);
+/* The same for a server that may be built elsewhere: the rows forget how this host reached the volumes. */
+void volumes_close(Host *host, const RequestContext *ctx, const Instance *instance, const GPtrArray *bdms);
 /* And the volumes that go with it. */
 void volumes_delete(Host *host, const RequestContext *ctx, const GPtrArray *bdms);
 

@@ -472,6 +472,21 @@ one_attachment_that_stays_does_not_keep_the_others(void **state)
     assert_log(cloud, "DELETE /v3/attachments/a1\nDELETE /v3/attachments/a2\n");
 }
 
+static void
+closed_volumes_have_neither_attachment_nor_connection(void **state)
+{
+    Cloud *cloud = *state;
+    const BlockDeviceMapping *bdm = add_row(cloud, "volume", "{\"volume_id\": \"v1\", \"attachment_id\": \"a1\", "
+                                                             "\"connection_info\": \"{\\\"data\\\": {}}\"}");
+
+    add_row(cloud, "image", "{\"destination_type\": \"local\"}");
+    reply(cloud, "DELETE", "/v3/attachments/a1", 200, "{\"attachments\": []}");
+    volumes_close(&cloud->host, cloud->ctx, cloud->instance, cloud->bdms);
+    assert_log(cloud, "DELETE /v3/attachments/a1\n");
+    assert_null(bdm->connection_info);
+    assert_string_equal(cloud->saved->str, "save ");
+}
+
 /* ---- moves and agreement ---- */
 
 static void
@@ -602,6 +617,7 @@ main(void)
         CASE(volumes_of_a_build_that_is_given_up_go_with_it),
         CASE(an_abandoned_server_s_own_volumes_and_rows_go),
         CASE(one_attachment_that_stays_does_not_keep_the_others),
+        CASE(closed_volumes_have_neither_attachment_nor_connection),
         CASE(the_old_attachment_goes_once_the_row_has_the_new_one),
         CASE(an_attachment_whose_row_is_gone_goes),
         CASE(attachments_that_one_side_forgot_are_forgotten),
