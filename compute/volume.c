@@ -131,10 +131,19 @@ volume_connect(Host *host, const RequestContext *ctx, const Instance *instance,
     return false;
 }
 
-/* LibvirtDriver._should_disconnect_target() */
+static void
+remove_uuid(json_t *uuids, const char *uuid)
+{
+    for (size_t i = json_array_size(uuids); i-- > 0;)
+        if (g_strcmp0(json_string_value(json_array_get(uuids, i)), uuid) == 0)
+            json_array_remove(uuids, i);
+}
+
+/* LibvirtDriver._should_disconnect_target(), but the server itself does not count: Cinder does not list it
+ * before its attachment is complete. */
 static bool
-is_last_here(Host *host, const RequestContext *ctx, const json_t *connection_info, bool *ret_last,
-             NovaError **err)
+is_last_here(Host *host, const RequestContext *ctx, const Instance *instance, const json_t *connection_info,
+             bool *ret_last, NovaError **err)
 {
     g_autoptr(CinderVolume) volume = NULL;
     json_auto_t *uuids = NULL;
@@ -146,7 +155,8 @@ is_last_here(Host *host, const RequestContext *ctx, const json_t *connection_inf
     uuids = volume ? conductor_uuids_on_host(host->conductor, ctx, host->name, err) : NULL;
     if (!uuids)
         return false;
-    *ret_last = cinder_volume_count_servers(volume, uuids) < 2;
+    remove_uuid(uuids, instance->uuid);
+    *ret_last = cinder_volume_count_servers(volume, uuids) == 0;
     return true;
 }
 
@@ -160,7 +170,7 @@ volume_disconnect(Host *host, const RequestContext *ctx, const Instance *instanc
     if (!how)
         how = &gently;
     if ((!how->keeps_secret && !drop_secret(host, connection_info, err)) ||
-        !is_last_here(host, ctx, connection_info, &is_last, err))
+        !is_last_here(host, ctx, instance, connection_info, &is_last, err))
         return false;
     if (is_last)
         return connectors_disconnect(host->connectors, connection_info, instance->uuid, how->force, err);

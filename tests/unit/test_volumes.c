@@ -63,6 +63,8 @@ answer(const RpcTarget *target, const char *method, json_t *args, void *user, No
                                json_array_size(changes) > 0 ? json_string_value(json_array_get(changes, 0)) : "");
         return json_pack("[{}, n]");
     }
+    if (strcmp(asked, "get_uuids_by_host") == 0)
+        return json_pack("[s, s]", SERVER, "other");
     if (cloud->instance_is_gone && strcmp(asked, "get_by_uuid") == 0) {
         nova_error_set(err, NOVA_ERROR_INSTANCE_NOT_FOUND, "Instance %s could not be found.", SERVER);
         return NULL;
@@ -219,6 +221,33 @@ a_host_that_cannot_let_go_leaves_the_volume_in_use(void **state)
     assert_string_equal(nova_error_class(error), "VolumeDriverNotFound");
     assert_asked(cloud, "GET /v3/volumes/" VOLUME "\nPOST /v3/volumes/" VOLUME "/action\n");
     assert_string_equal(cloud->done->str, "");
+}
+
+/* This host cannot disconnect the volume: detaching it succeeds only where it need not. */
+static void
+a_volume_that_another_server_here_has_stays_connected(void **state)
+{
+    static const struct {
+        const char *servers;
+        bool stays;
+    } cases[] = {
+        {"{\"server_id\": \"" SERVER "\"}, {\"server_id\": \"other\"}", true},
+        {"{\"server_id\": \"other\"}", true}, /* our own is not complete */
+        {"{\"server_id\": \"" SERVER "\"}, {\"server_id\": \"elsewhere\"}", false},
+        {"{\"server_id\": \"elsewhere\"}", false},
+    };
+    Cloud *cloud = *state;
+    json_auto_t *info = json_loads("{\"driver_volume_type\": \"nosuch\", \"multiattach\": true, \"data\": {}, "
+                                   "\"serial\": \"" VOLUME "\"}", 0, NULL);
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *body =
+            g_strdup_printf("{\"volume\": {\"id\": \"" VOLUME "\", \"attachments\": [%s]}}", cases[i].servers);
+
+        reply(cloud, "GET", "/v3/volumes/" VOLUME, 200, body);
+        assert_int_equal(volume_disconnect(&cloud->host, cloud->ctx, cloud->instance, info, NULL, NULL),
+                         cases[i].stays);
+    }
 }
 
 static void
@@ -423,6 +452,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_volume_of_a_server_that_is_not_running_is_let_go, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_host_that_cannot_let_go_leaves_the_volume_in_use, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_volume_that_another_server_here_has_stays_connected, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_detach_that_was_killed_at_its_end_is_over, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_volume_that_is_not_attached_cannot_be_detached, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_failed_attach_leaves_neither_attachment_nor_mapping, set_up, tear_down),
