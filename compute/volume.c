@@ -211,16 +211,11 @@ complete_connection(json_t *info, const BlockDeviceMapping *bdm, bool multiattac
 }
 
 static json_t *
-export_to_host(Host *host, const RequestContext *ctx, const BlockDeviceMapping *bdm,
-               const CinderVolume *volume, NovaError **err)
+export_to_host(Host *host, const RequestContext *ctx, const BlockDeviceMapping *bdm, NovaError **err)
 {
     json_auto_t *connector = connectors_host(host->connectors);
-    json_t *info = cinder_attachment_update(host->cinder, ctx, bdm->attachment_id, connector,
-                                            bdm->device_name, err);
 
-    if (info)
-        complete_connection(info, bdm, volume->is_multiattach);
-    return info;
+    return cinder_attachment_update(host->cinder, ctx, bdm->attachment_id, connector, bdm->device_name, err);
 }
 
 static bool
@@ -243,15 +238,24 @@ typedef struct Attach {
     bool again; /* a process before us had begun it */
 } Attach;
 
+/* Cinder knows what a process before us had exported: what the mapping says may be over. */
 static json_t *
 connection_of(const Attach *attach, const CinderVolume *volume, NovaError **err)
 {
-    json_t *saved = attach->again ? volume_connection_info(attach->bdm) : NULL;
+    Host *host = attach->host;
+    const BlockDeviceMapping *bdm = attach->bdm;
+    json_t *info =
+        attach->again ? cinder_attachment_get(host->cinder, attach->ctx, bdm->attachment_id, err) : NULL;
 
-    if (json_object_size(saved) > 0)
-        return saved;
-    json_decref(saved);
-    return export_to_host(attach->host, attach->ctx, attach->bdm, volume, err);
+    if (attach->again && !info)
+        return NULL;
+    if (json_object_size(info) == 0) {
+        json_decref(info);
+        info = export_to_host(host, attach->ctx, bdm, err);
+    }
+    if (info)
+        complete_connection(info, bdm, volume->is_multiattach);
+    return info;
 }
 
 /* The connection has to be in the database before Cinder calls the volume in use: it is what a detach

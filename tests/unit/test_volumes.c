@@ -302,6 +302,44 @@ an_attach_that_cinder_refuses_is_undone(void **state)
 }
 
 static void
+a_killed_attach_goes_on_from_what_cinder_exports(void **state)
+{
+    static const struct {
+        int status;
+        const char *body, *more, *class;
+    } cases[] = {
+        {404, "{}", "", "VolumeAttachmentNotFound"},
+        {200, "{\"attachment\": {\"id\": \"" ATTACHMENT "\", \"connection_info\": {}}}",
+         "PUT /v3/attachments/" ATTACHMENT "\n", "InvalidInput"},
+        {200, "{\"attachment\": {\"id\": \"" ATTACHMENT "\", \"connection_info\": {\"driver_volume_type\": "
+              "\"local\", \"device_path\": \"/dev/loop1\"}}}", "", "InstanceNotFound"},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        Cloud *cloud;
+        g_autoptr(NovaError) error = NULL;
+        g_autofree char *log = NULL;
+
+        if (i > 0) {
+            tear_down(state);
+            set_up(state);
+        }
+        cloud = *state;
+        cloud->mapping = mapping(LOCAL);
+        reply_volume(cloud);
+        reply(cloud, "GET", "/v3/attachments/" ATTACHMENT, cases[i].status, cases[i].body);
+        if (*cases[i].more)
+            reply(cloud, "PUT", "/v3/attachments/" ATTACHMENT, 400, "{\"badRequest\": {\"message\": \"no\"}}");
+        reply(cloud, "DELETE", "/v3/attachments/" ATTACHMENT, 404, "{}");
+        assert_false(run(cloud, op_attach_volume, attach_arguments(), true, &error));
+        assert_string_equal(nova_error_class(error), cases[i].class);
+        log = g_strconcat("GET /v3/volumes/" VOLUME "\nGET /v3/attachments/" ATTACHMENT "\n", cases[i].more,
+                          "DELETE /v3/attachments/" ATTACHMENT "\n", NULL);
+        assert_asked(cloud, log);
+    }
+}
+
+static void
 an_attach_to_a_server_that_is_gone_frees_the_volume(void **state)
 {
     Cloud *cloud = *state;
@@ -457,6 +495,7 @@ main(void)
         cmocka_unit_test_setup_teardown(a_volume_that_is_not_attached_cannot_be_detached, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_failed_attach_leaves_neither_attachment_nor_mapping, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_attach_that_cinder_refuses_is_undone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_killed_attach_goes_on_from_what_cinder_exports, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_attach_to_a_server_that_is_gone_frees_the_volume, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_killed_attach_to_a_server_that_is_gone_is_detached_first, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_killed_attach_that_cannot_be_detached_keeps_its_mapping, set_up, tear_down),
