@@ -56,6 +56,17 @@ copy_and_pivot(Guest *guest, const char *target, const char *new_disk, NovaError
     return false;
 }
 
+/* The guest sees what there is more at its next start. */
+static void
+resize_or_warn(Guest *guest, const char *target, uint64_t size)
+{
+    g_autoptr(NovaError) error = NULL;
+
+    if (!guest_block_resize(guest, target, size, &error))
+        LOG_WARNING("The disk %s keeps its size: %s", target, nova_error_details(error));
+}
+
+/* Once the guest has pivoted there is no way back. */
 static bool
 go_over(Host *host, Guest *guest, const Instance *instance, const VolumeSwap *swap, NovaError **err)
 {
@@ -69,7 +80,9 @@ go_over(Host *host, Guest *guest, const Instance *instance, const VolumeSwap *sw
     if (!(swap->again && have_same_source(old_disk, new_disk)) &&
         !copy_and_pivot(guest, target, new_disk, err))
         return false;
-    return swap->new_size == 0 || guest_block_resize(guest, target, (uint64_t)swap->new_size, err);
+    if (swap->new_size > 0)
+        resize_or_warn(guest, target, (uint64_t)swap->new_size);
+    return true;
 }
 
 static void
@@ -98,5 +111,6 @@ volume_swap(Host *host, const RequestContext *ctx, const Instance *instance, con
         disconnect_or_warn(host, ctx, instance, swap->new_info);
         return false;
     }
-    return volume_disconnect(host, ctx, instance, swap->old_info, NULL, err);
+    disconnect_or_warn(host, ctx, instance, swap->old_info);
+    return true;
 }

@@ -18,6 +18,7 @@ typedef struct VolumeSwap {
 } VolumeSwap;
 
 /* Connects the new volume, copies, lets the guest go over to it and disconnects the old one. On failure the
- * guest has the old one. DiskNotFound, VolumeRebaseFailed, NotImplementedError for encrypted ones. */
+ * guest has the old one; what fails once it has the new one is logged. DiskNotFound, VolumeRebaseFailed,
+ * NotImplementedError for encrypted ones. */
 bool volume_swap(Host *host, const RequestContext *ctx, const Instance *instance, const VolumeSwap *swap,
                  NovaError **err) G_GNUC_WARN_UNUSED_RESULT;

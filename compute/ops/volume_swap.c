@@ -103,6 +103,17 @@ connect_new(Swap *swap, NovaError **err)
     return true;
 }
 
+/* The guest has the new volume whatever Cinder says: to give it back would take it from the guest. */
+static void
+complete_new(const Swap *swap)
+{
+    g_autoptr(NovaError) error = NULL;
+
+    if (swap->new_attachment_id && !cinder_attachment_complete(swap->op->host->cinder, swap->ctx,
+                                                               swap->new_attachment_id, &error))
+        LOG_ERROR("Volume %s stays attaching: %s", swap->new_id, nova_error_details(error));
+}
+
 static bool
 swap_in_guest(Swap *swap, NovaError **err)
 {
@@ -115,8 +126,8 @@ swap_in_guest(Swap *swap, NovaError **err)
     operation_step(swap->op, "copying the volume");
     if (!volume_swap(host, swap->ctx, swap->op->instance, &work, err))
         return false;
-    return !swap->new_attachment_id ||
-           cinder_attachment_complete(host->cinder, swap->ctx, swap->new_attachment_id, err);
+    complete_new(swap);
+    return true;
 }
 
 /* ---- Cinder's side ---- */
