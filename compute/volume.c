@@ -391,6 +391,16 @@ volume_detach(Host *host, const RequestContext *ctx, const Instance *instance,
 /* ---- refreshing ---- */
 
 bool
+volume_is_exported(Host *host, const RequestContext *ctx, const BlockDeviceMapping *bdm)
+{
+    g_autoptr(NovaError) error = NULL;
+    json_auto_t *info =
+        bdm->attachment_id ? cinder_attachment_get(host->cinder, ctx, bdm->attachment_id, &error) : NULL;
+
+    return info ? json_object_size(info) > 0 : !nova_error_is(error, NOVA_ERROR_VOLUME_ATTACHMENT_NOT_FOUND);
+}
+
+bool
 volume_refresh(Host *host, const RequestContext *ctx, BlockDeviceMapping *bdm, NovaError **err)
 {
     json_auto_t *old = volume_connection_info(bdm);

@@ -61,6 +61,9 @@ bool volume_detach(Host *host, const RequestContext *ctx, const Instance *instan
 bool volume_release(Host *host, const RequestContext *ctx, const Instance *instance,
                     const BlockDeviceMapping *bdm, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
+/* Does Cinder still export it by the mapping's attachment? True where that cannot be told. */
+bool volume_is_exported(Host *host, const RequestContext *ctx, const BlockDeviceMapping *bdm);
+
 /* The connection as Cinder has it now, into the mapping, which is saved; nothing to do when
  * there never was one, or Cinder has none now. */
 bool volume_refresh(Host *host, const RequestContext *ctx, BlockDeviceMapping *bdm, NovaError **err)

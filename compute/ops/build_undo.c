@@ -45,6 +45,7 @@ disconnect_volumes(Build *build)
             volumes_let_go(op->host, op->ctx, op->instance, build->plan->devices);
     } else if (op->is_resumed) {
         found = block_device_info_make(op->instance, rows(build), VOLUMES_CONNECTED);
+        volumes_forget_closed(op, found);
         volumes_let_go(op->host, op->ctx, op->instance, found);
     }
 }

@@ -117,6 +117,7 @@ close_volumes(Rebuild *rebuild, NovaError **err)
     Operation *op = rebuild->op;
 
     announce_detach(rebuild, "start");
+    volumes_forget_closed(op, rebuild->plan->devices);
     if (!volumes_disconnect(op->host, op->ctx, op->instance, rebuild->plan->devices, false, err) ||
         !volumes_reserve_anew(op, rebuild->plan->bdms, err))
         return false;

@@ -196,6 +196,7 @@ remove_new(Operation *op, const Migration *migration, const NetworkInfo *network
     if (!bdms || !step_destroy_guest(op->host, op->instance, network, is_shared, err))
         return false;
     devices = block_device_info_make(op->instance, bdms, VOLUMES_CONNECTED);
+    volumes_forget_closed(op, devices);
     volumes_let_go(op->host, op->ctx, op->instance, devices);
     if (!is_shared && !disks_delete(op->host->options, op->instance->uuid))
         LOG_WARNING("Some files of the instance could not be removed");

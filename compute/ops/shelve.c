@@ -70,6 +70,7 @@ remove_from_host(Operation *op, NovaError **err)
         !disks_remove_volumes(op->host->options, op->instance->uuid, err))
         return false;
     neutron_unbind_ports(op->host->neutron, op->ctx, ports, false); /* nobody knows how to unplug them then */
+    volumes_forget_closed(op, devices);
     volumes_let_go(op->host, op->ctx, op->instance, devices);
     if (!disks_delete(op->host->options, op->instance->uuid))
         LOG_WARNING("Some files of the instance could not be removed");

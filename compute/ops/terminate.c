@@ -18,6 +18,7 @@ shut_down(Operation *op, const NetworkInfo *network, const GPtrArray *bdms, Nova
     LOG_INFO("Terminating instance");
     if (!step_destroy_guest(op->host, op->instance, network, false, err))
         return false;
+    volumes_forget_closed(op, devices);
     volumes_let_go(op->host, op->ctx, op->instance, devices);
     LOG_INFO("Instance destroyed successfully.");
     return true;

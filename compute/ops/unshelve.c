@@ -138,6 +138,7 @@ disconnect_volumes(Operation *op, const GPtrArray *bdms)
 {
     g_autoptr(BlockDevices) devices = block_device_info_make(op->instance, bdms, VOLUMES_CONNECTED);
 
+    volumes_forget_closed(op, devices);
     volumes_let_go(op->host, op->ctx, op->instance, devices);
 }
 

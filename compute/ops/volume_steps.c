@@ -78,6 +78,19 @@ volumes_let_go(Host *host, const RequestContext *ctx, const Instance *instance, 
 
 /* ---- what Cinder says of the connections ---- */
 
+void
+volumes_forget_closed(Operation *op, const BlockDevices *devices)
+{
+    for (guint i = 0; op->is_resumed && devices && i < devices->volumes->len; i++) {
+        BlockDevice *device = devices->volumes->pdata[i];
+
+        if (!device->connection_info || volume_is_exported(op->host, op->ctx, device->mapping))
+            continue;
+        LOG_INFO("Volume %s was disconnected before", id_of(device->mapping));
+        g_clear_pointer(&device->connection_info, json_decref);
+    }
+}
+
 static bool
 refresh(Host *host, const RequestContext *ctx, BlockDevice *device, NovaError **err)
 {

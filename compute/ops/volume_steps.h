@@ -37,6 +37,10 @@ bool volumes_disconnect(Host *host, const RequestContext *ctx, const Instance *i
 void volumes_let_go(Host *host, const RequestContext *ctx, const Instance *instance,
                     const BlockDevices *devices);
 
+/* Before one of these in an operation that a process before us may have taken further: what Cinder does not
+ * export any more was disconnected, and may be another server's here by now. */
+void volumes_forget_closed(Operation *op, const BlockDevices *devices);
+
 /* The connections as Cinder has them now; where it does not answer, the old ones will do. */
 void volumes_try_refresh(Host *host, const RequestContext *ctx, const BlockDevices *devices);
 

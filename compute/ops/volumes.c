@@ -172,12 +172,21 @@ attach(Operation *op, const RequestContext *ctx, BlockDeviceMapping *bdm, NovaEr
     return nova_error_propagate(err, error);
 }
 
+/* A process before us may have closed it: then another server here may have it by now. */
+static void
+forget_closed(const Operation *op, const RequestContext *ctx, BlockDeviceMapping *bdm)
+{
+    if (op->is_resumed && bdm->connection_info && !volume_is_exported(op->host, ctx, bdm))
+        OBJECT_SET_STRING(bdm, connection_info, NULL);
+}
+
 /* An attach that did not begin, or was begun by a process before us. False: the server may still have it. */
 static bool
-take_back(Operation *op, const RequestContext *ctx, const BlockDeviceMapping *bdm)
+take_back(Operation *op, const RequestContext *ctx, BlockDeviceMapping *bdm)
 {
     g_autoptr(NovaError) error = NULL;
 
+    forget_closed(op, ctx, bdm);
     if (op->is_resumed ? volume_detach(op->host, ctx, op->instance, bdm, &error)
                        : volume_release(op->host, ctx, op->instance, bdm, &error))
         return true;
@@ -235,12 +244,13 @@ forget_tag(const Operation *op, const BlockDeviceMapping *bdm, NovaError **err)
 
 /* A process before us may have got as far as that, and the volume may be deleted since. */
 static bool
-detach(Operation *op, const BlockDeviceMapping *bdm, NovaError **err)
+detach(Operation *op, BlockDeviceMapping *bdm, NovaError **err)
 {
     NovaError *error = NULL;
     json_auto_t *info = NULL;
 
     operation_step(op, "detaching the volume");
+    forget_closed(op, op->ctx, bdm);
     if (volume_detach(op->host, op->ctx, op->instance, bdm, &error))
         return true;
     if (!op->is_resumed || !nova_error_is(error, NOVA_ERROR_VOLUME_NOT_FOUND))

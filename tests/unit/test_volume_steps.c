@@ -579,6 +579,35 @@ a_refresh_follows_cinder_or_keeps_what_is_known(void **state)
 }
 
 static void
+only_what_cinder_still_exports_is_disconnected_a_second_time(void **state)
+{
+    Cloud *cloud = *state;
+    Operation op = {.host = &cloud->host, .ctx = cloud->ctx, .instance = cloud->instance};
+    g_autoptr(BlockDevices) devices = NULL;
+    const BlockDevice *volumes[3];
+
+    add_row(cloud, "volume", "{\"volume_id\": \"v1\", \"attachment_id\": \"a1\", \"connection_info\": \"{\\\"data\\\": {}}\"}");
+    add_row(cloud, "volume", "{\"volume_id\": \"v2\", \"attachment_id\": \"a2\", \"connection_info\": \"{\\\"data\\\": {}}\"}");
+    add_row(cloud, "volume", "{\"volume_id\": \"v3\", \"attachment_id\": \"a3\", \"connection_info\": \"{\\\"data\\\": {}}\"}");
+    devices = block_device_info_make(cloud->instance, cloud->bdms, VOLUMES_CONNECTED);
+    for (int i = 0; i < 3; i++)
+        volumes[i] = devices->volumes->pdata[i];
+    volumes_forget_closed(&op, devices); /* nobody was before us */
+    assert_int_equal(fake_http_n_requests(cloud->cinder), 0);
+    reply(cloud, "GET", "/v3/attachments/a1", 404, "{}");
+    reply(cloud, "GET", "/v3/attachments/a2", 200, "{\"attachment\": {\"id\": \"a2\", \"connection_info\": {}}}");
+    reply(cloud, "GET", "/v3/attachments/a3", 200, "{\"attachment\": {\"id\": \"a3\", " CONNECTION "}}");
+    op.is_resumed = true;
+    volumes_forget_closed(&op, devices);
+    assert_null(volumes[0]->connection_info);
+    assert_null(volumes[1]->connection_info);
+    assert_non_null(volumes[2]->connection_info);
+    fake_http_stop(cloud->cinder);
+    volumes_forget_closed(&op, devices); /* it cannot be told */
+    assert_non_null(volumes[2]->connection_info);
+}
+
+static void
 images_have_no_business_with_cinder(void **state)
 {
     Cloud *cloud = *state;
@@ -588,6 +617,7 @@ images_have_no_business_with_cinder(void **state)
 
     (void)bdm;
     assert_true(volumes_prepare(&op, devices, NULL));
+    volumes_forget_closed(&op, devices);
     assert_true(volumes_connect(&cloud->host, cloud->ctx, cloud->instance, devices, NULL));
     assert_true(volumes_disconnect(&cloud->host, cloud->ctx, cloud->instance, devices, false, NULL));
     assert_true(volumes_reserve_anew(&op, cloud->bdms, NULL));
@@ -623,6 +653,7 @@ main(void)
         CASE(attachments_that_one_side_forgot_are_forgotten),
         CASE(nothing_is_forgotten_while_cinder_does_not_answer),
         CASE(a_refresh_follows_cinder_or_keeps_what_is_known),
+        CASE(only_what_cinder_still_exports_is_disconnected_a_second_time),
         CASE(images_have_no_business_with_cinder),
     };
 

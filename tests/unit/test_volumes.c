@@ -17,6 +17,9 @@
 #define ATTACHMENT "38f3f25d-0c5b-4405-8af1-8a7fec19c5e8"
 #define LOCAL                                                                                               \
     "{\"driver_volume_type\": \"local\", \"data\": {\"device_path\": \"/dev/loop1\"}, \"serial\": \"" VOLUME "\"}"
+#define EXPORTED                                                                                            \
+    "{\"attachment\": {\"id\": \"" ATTACHMENT "\", \"connection_info\": {\"driver_volume_type\": \"local\", "  \
+    "\"device_path\": \"/dev/loop1\"}}}"
 
 static char *no_drivers[] = {NULL};
 
@@ -259,6 +262,21 @@ a_detach_that_was_killed_at_its_end_is_over(void **state)
     assert_asked(cloud, "");
 }
 
+/* This host could not disconnect it. */
+static void
+a_killed_detach_does_not_disconnect_what_cinder_has_closed(void **state)
+{
+    Cloud *cloud = *state;
+
+    cloud->mapping = mapping("{\"driver_volume_type\": \"nosuch\", \"data\": {}}");
+    reply(cloud, "GET", "/v3/attachments/" ATTACHMENT, 404, "{}");
+    reply_volume(cloud);
+    reply(cloud, "DELETE", "/v3/attachments/" ATTACHMENT, 404, "{}");
+    assert_true(run(cloud, op_detach_volume, detach_arguments(), true, NULL));
+    assert_int_equal(fake_http_n_unused(cloud->cinder), 0);
+    assert_int_equal(fake_http_n_unexpected(cloud->cinder), 0);
+}
+
 static void
 a_volume_that_is_not_attached_cannot_be_detached(void **state)
 {
@@ -311,8 +329,7 @@ a_killed_attach_goes_on_from_what_cinder_exports(void **state)
         {404, "{}", "", "VolumeAttachmentNotFound"},
         {200, "{\"attachment\": {\"id\": \"" ATTACHMENT "\", \"connection_info\": {}}}",
          "PUT /v3/attachments/" ATTACHMENT "\n", "InvalidInput"},
-        {200, "{\"attachment\": {\"id\": \"" ATTACHMENT "\", \"connection_info\": {\"driver_volume_type\": "
-              "\"local\", \"device_path\": \"/dev/loop1\"}}}", "", "InstanceNotFound"},
+        {200, EXPORTED, "", "InstanceNotFound"},
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -360,10 +377,11 @@ a_killed_attach_to_a_server_that_is_gone_is_detached_first(void **state)
 
     cloud->instance_is_gone = true;
     cloud->mapping = mapping(LOCAL);
+    reply(cloud, "GET", "/v3/attachments/" ATTACHMENT, 200, EXPORTED);
     reply_volume(cloud);
     reply(cloud, "DELETE", "/v3/attachments/" ATTACHMENT, 200, "{\"attachments\": []}");
     assert_false(run(cloud, op_attach_volume, attach_arguments(), true, NULL));
-    assert_asked(cloud, "GET /v3/volumes/" VOLUME "\nDELETE /v3/attachments/" ATTACHMENT "\n");
+    assert_asked(cloud, "GET /v3/attachments/" ATTACHMENT "\nGET /v3/volumes/" VOLUME "\nDELETE /v3/attachments/" ATTACHMENT "\n");
     assert_string_equal(cloud->done->str, "destroy\n");
 }
 
@@ -374,10 +392,11 @@ a_killed_attach_that_cannot_be_detached_keeps_its_mapping(void **state)
 
     cloud->instance_is_gone = true;
     cloud->mapping = mapping("{\"driver_volume_type\": \"nosuch\", \"data\": {}}");
+    reply(cloud, "GET", "/v3/attachments/" ATTACHMENT, 200, EXPORTED);
     reply_volume(cloud);
     reply(cloud, "POST", "/v3/volumes/" VOLUME "/action", 202, NULL);
     assert_false(run(cloud, op_attach_volume, attach_arguments(), true, NULL));
-    assert_asked(cloud, "GET /v3/volumes/" VOLUME "\nPOST /v3/volumes/" VOLUME "/action\n");
+    assert_asked(cloud, "GET /v3/attachments/" ATTACHMENT "\nGET /v3/volumes/" VOLUME "\nPOST /v3/volumes/" VOLUME "/action\n");
     assert_string_equal(cloud->done->str, "");
 }
 
@@ -492,6 +511,7 @@ main(void)
         cmocka_unit_test_setup_teardown(a_host_that_cannot_let_go_leaves_the_volume_in_use, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_volume_that_another_server_here_has_stays_connected, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_detach_that_was_killed_at_its_end_is_over, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_killed_detach_does_not_disconnect_what_cinder_has_closed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_volume_that_is_not_attached_cannot_be_detached, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_failed_attach_leaves_neither_attachment_nor_mapping, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_attach_that_cinder_refuses_is_undone, set_up, tear_down),
