@@ -15,6 +15,7 @@
 #define SERVER "20c1e28b-32bb-4017-b5f3-2c73da878513"
 #define VOLUME "4859e662-60e5-4ceb-a694-36d983a5c90c"
 #define ATTACHMENT "38f3f25d-0c5b-4405-8af1-8a7fec19c5e8"
+#define RUNNING "6695eb01-f6a4-8304-79aa-97f2502e193f" /* libvirt's test driver has it */
 #define LOCAL                                                                                               \
     "{\"driver_volume_type\": \"local\", \"data\": {\"device_path\": \"/dev/loop1\"}, \"serial\": \"" VOLUME "\"}"
 #define EXPORTED                                                                                            \
@@ -381,7 +382,8 @@ a_killed_attach_to_a_server_that_is_gone_is_detached_first(void **state)
     reply_volume(cloud);
     reply(cloud, "DELETE", "/v3/attachments/" ATTACHMENT, 200, "{\"attachments\": []}");
     assert_false(run(cloud, op_attach_volume, attach_arguments(), true, NULL));
-    assert_asked(cloud, "GET /v3/attachments/" ATTACHMENT "\nGET /v3/volumes/" VOLUME "\nDELETE /v3/attachments/" ATTACHMENT "\n");
+    assert_asked(cloud, "GET /v3/attachments/" ATTACHMENT "\nGET /v3/volumes/" VOLUME "\nDELETE /v3/attachments/"
+                        ATTACHMENT "\n");
     assert_string_equal(cloud->done->str, "destroy\n");
 }
 
@@ -503,6 +505,54 @@ a_guest_that_libvirt_says_nothing_of_may_still_run(void **state)
     assert_false(step_undo_guest(&cloud->host, cloud->instance, NULL));
 }
 
+/* The one domain that libvirt's test driver has, with a port that no provider was chosen for. */
+static Instance *
+make_running_instance(void)
+{
+    json_t *request = stored("InstancePCIRequest", "1.4", json_pack("{s:s, s:i, s:[]}", "requester_id", "port1",
+                                                                    "count", 1, "spec"));
+    json_t *requests = stored("InstancePCIRequests", "1.1",
+                              json_pack("{s:s, s:[o]}", "instance_uuid", RUNNING, "requests", request));
+    json_auto_t *primitive = stored(
+        "Instance", "2.8",
+        json_pack("{s:s, s:s, s:{}, s:n, s:b, s:n, s:o}", "uuid", RUNNING, "host", "host1", "system_metadata",
+                  "key_data", "auto_disk_config", 0, "image_ref", "pci_requests", requests));
+    Instance *instance = instance_from_json(primitive, NULL);
+
+    assert_non_null(instance);
+    return instance;
+}
+
+static json_t *
+unshelve_arguments(const Instance *instance)
+{
+    json_t *group = stored("RequestGroup", "1.3", json_pack("{s:s, s:[]}", "requester_id", "port1", "provider_uuids"));
+
+    return json_pack("{s:o, s:o}", "instance", object_to_json(instance), "request_spec",
+                     stored("RequestSpec", "1.14", json_pack("{s:[o]}", "requested_resources", group)));
+}
+
+/* The driver can stop it, but not undefine it. */
+static void
+a_killed_unshelve_that_fails_keeps_a_guest_that_it_cannot_remove(void **state)
+{
+    Cloud *cloud = *state;
+    g_autoptr(NovaError) error = NULL;
+
+    instance_free(cloud->instance);
+    cloud->instance = make_running_instance();
+    cloud->options.default_group.instances_path = "/nonexistent";
+    cloud->options.libvirt.images_type = "default";
+    cloud->options.placement.auth.auth_type = "none";
+    cloud->options.placement.adapter.endpoint_override = (char *)fake_http_url(cloud->cinder);
+    cloud->host.placement = placement_new(cloud->keystone, &cloud->options);
+    assert_false(run(cloud, op_unshelve_instance, unshelve_arguments(cloud->instance), true, &error));
+    assert_string_equal(nova_error_class(error), "BuildAbortException");
+    assert_asked(cloud, ""); /* neither Cinder nor Placement */
+    assert_non_null(cloud->instance->host);
+    placement_free(cloud->host.placement);
+}
+
 int
 main(void)
 {
@@ -525,6 +575,7 @@ main(void)
         cmocka_unit_test_setup_teardown(a_connection_that_cinder_no_longer_has_is_kept, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_swap_that_fails_gives_both_volumes_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_swap_that_was_killed_after_its_last_step_is_over, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_killed_unshelve_that_fails_keeps_a_guest_that_it_cannot_remove, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_guest_that_libvirt_says_nothing_of_may_still_run, set_up, tear_down),
     };
 
