@@ -28,6 +28,8 @@
 
 /* How long the last messages may take to leave when the process ends. */
 #define LINGER_MS 300
+/* How long the request for a server that the scheduler has given to this host may be on its way. */
+#define UNCLAIMED_MS 60000
 #define PING_TIMEOUT_S 10
 #define CONSUMING_MS 2000
 /* In state_path. */
@@ -154,8 +156,6 @@ start_resources(Agent *agent, RequestContext *ctx, NovaError **err)
 {
     bool ok = resource_tracker_update(agent->host.tracker, ctx, err);
 
-    if (ok)
-        init_host_fail_unclaimed(&agent->host, ctx, agent->node_uuid);
     dispatcher_release(agent->dispatcher);
     return ok;
 }
@@ -263,6 +263,8 @@ start_main(void *user)
     LOG_INFO("Compute service of host %s is up, node %s", agent->host.name, agent->node_uuid);
     sd_notify(0, "STATUS=Running");
     malloc_trim(0); /* the start needed more than what follows */
+    if (pause_or_stopped(agent, UNCLAIMED_MS))
+        init_host_fail_unclaimed(&agent->host, ctx, agent->node_uuid);
     return NULL;
 }
 
