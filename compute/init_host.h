@@ -23,7 +23,8 @@ char *init_host_identify(const HostIdentity *identity, const RequestContext *ctx
 bool init_host_recover(Host *host, RequestContext *ctx, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
 /* _error_out_instances_whose_build_was_interrupted(): those that are allocated to the node, but were
- * not claimed before the process ended. Failures are logged. */
+ * not claimed before the process ended. To be called when their requests have had time to come: one that is
+ * on its way is nowhere to be seen. Failures are logged. */
 void init_host_fail_unclaimed(Host *host, RequestContext *ctx, const char *node_uuid);
 
 /* What must happen to an instance that is found so. Pure. */

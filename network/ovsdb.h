@@ -5,7 +5,7 @@
  * The OVSDB thread owns the library; every call here hands it a request and waits for the answer,
  * so any thread may call. It reconnects by itself (reconnect.c's backoff); a request that was made
  * while there is no connection waits for it until its own deadline.
- * No header of Open vSwitch is visible outside ovsdb.c. */
+ * No header of Open vSwitch is visible outside ovsdb.c and ovsdb_rows.c. */
 
 #include <glib.h>
 #include <stdbool.h>
