@@ -1,5 +1,5 @@
 # The libraries below libopenvswitch's name (json_object, ...) are also jansson's. Everything of the
-# static libopenvswitch that they need is linked into one object that shows ovsdb.h's names only.
+# static libopenvswitch that ovsdb.c and ovsdb_rows.c need is linked into one object that shows ovsdb.h's names only.
 OVSDB_API = ovsdb_new ovsdb_free ovsdb_apply ovsdb_list_ports ovsdb_is_connected
 
 libkilonova_ovsdb_a_SOURCES += network/ovsdb.c network/ovsdb.h \
