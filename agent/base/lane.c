@@ -37,6 +37,9 @@ lane_keys_new(void)
 {
     LaneKeys *keys = g_new0(LaneKeys, 1);
 
+    /* The C library's heap belongs to the thread that asks it first; behind another allocator (a sanitizer's, a
+     * preloaded one) that would be a worker, at whose end the heap would miss its main thread and abort. */
+    malloc_trim(0);
     pthread_mutex_init(&keys->lock, NULL);
     keys->busy = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     keys->lanes = g_ptr_array_new();

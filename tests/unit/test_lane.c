@@ -17,6 +17,7 @@ typedef struct Job {
     Record *record;
     char mark;
     int sleep_us;
+    gint *gate; /* NULL, or waits until it is not 0 */
 } Job;
 
 static void
@@ -29,6 +30,8 @@ run(void *user)
     job->record->most = MAX(job->record->most, job->record->running);
     pthread_mutex_unlock(&job->record->lock);
     usleep((useconds_t)job->sleep_us);
+    while (job->gate && g_atomic_int_get(job->gate) == 0)
+        usleep(1000);
     pthread_mutex_lock(&job->record->lock);
     job->record->running--;
     g_string_append_c(job->record->order, job->mark);
@@ -46,7 +49,7 @@ push(Lane *lane, const char *key, Job *job)
 static void
 wait_for(Record *record, size_t n)
 {
-    for (int i = 0; i < 2000; i++) {
+    for (int i = 0; i < 30000; i++) {
         size_t length;
 
         pthread_mutex_lock(&record->lock);
@@ -62,7 +65,7 @@ wait_for(Record *record, size_t n)
 static void
 wait_until_running(Lane *lane)
 {
-    for (int i = 0; i < 2000 && lane_stats(lane).running == 0; i++)
+    for (int i = 0; i < 30000 && lane_stats(lane).running == 0; i++)
         usleep(1000);
     assert_int_equal(lane_stats(lane).running, 1);
 }
@@ -77,13 +80,13 @@ jobs_of_one_key_keep_their_order_and_never_overlap(void **state)
 
     (void)state;
     for (int i = 0; i < 6; i++) {
-        jobs[i] = (Job){&record, (char)('a' + i), 2000};
+        jobs[i] = (Job){&record, (char)('a' + i), 2000, NULL};
         push(lane, "instance", &jobs[i]);
     }
     wait_for(&record, 6);
     assert_string_equal(record.order->str, "abcdef");
     assert_int_equal(record.most, 1);
-    assert_true(lane_close(lane, 1000));
+    assert_true(lane_close(lane, 30000));
     lane_free(lane);
     lane_keys_free(keys);
     g_string_free(record.order, TRUE);
@@ -96,17 +99,20 @@ a_busy_key_holds_back_no_other_key(void **state)
     LaneKeys *keys = lane_keys_new();
     Lane *lane = lane_new("one", 2, keys);
     Lane *other = lane_new("two", 1, keys);
-    Job slow = {&record, 's', 50000}, second = {&record, '2', 0}, quick = {&record, 'q', 0};
+    gint gate = 0;
+    Job slow = {&record, 's', 0, &gate}, second = {&record, '2', 0, NULL}, quick = {&record, 'q', 0, NULL};
 
     (void)state;
     push(lane, "a", &slow);
     wait_until_running(lane);
     push(other, "a", &second); /* waits for the other lane's job of the same key */
     push(lane, "b", &quick);
+    wait_for(&record, 1);
+    g_atomic_int_set(&gate, 1);
     wait_for(&record, 3);
     assert_string_equal(record.order->str, "qs2");
-    assert_true(lane_close(lane, 1000));
-    assert_true(lane_close(other, 1000));
+    assert_true(lane_close(lane, 30000));
+    assert_true(lane_close(other, 30000));
     lane_free(lane);
     lane_free(other);
     lane_keys_free(keys);
@@ -119,7 +125,7 @@ threads_without_work_end_and_come_back(void **state)
     Record record = {PTHREAD_MUTEX_INITIALIZER, g_string_new(NULL), 0, 0};
     LaneKeys *keys = lane_keys_new();
     Lane *lane = lane_new("idle", 2, keys);
-    Job jobs[3] = {{&record, 'a', 20000}, {&record, 'b', 20000}, {&record, 'c', 0}};
+    Job jobs[3] = {{&record, 'a', 20000, NULL}, {&record, 'b', 20000, NULL}, {&record, 'c', 0, NULL}};
 
     (void)state;
     lane_set_idle_timeout(lane, 20);
@@ -131,7 +137,7 @@ threads_without_work_end_and_come_back(void **state)
     assert_int_equal(lane_stats(lane).threads, 0);
     push(lane, NULL, &jobs[2]);
     wait_for(&record, 3);
-    assert_true(lane_close(lane, 1000));
+    assert_true(lane_close(lane, 30000));
     lane_free(lane);
     lane_keys_free(keys);
     g_string_free(record.order, TRUE);
@@ -145,7 +151,7 @@ a_thread_does_not_end_while_a_job_waits_for_its_key(void **state)
     LaneKeys *keys = lane_keys_new();
     Lane *lane = lane_new("one", 1, keys);
     Lane *other = lane_new("two", 1, keys);
-    Job slow = {&record, 's', 100000}, second = {&record, '2', 0};
+    Job slow = {&record, 's', 100000, NULL}, second = {&record, '2', 0, NULL};
 
     (void)state;
     lane_set_idle_timeout(other, 10);
@@ -154,8 +160,8 @@ a_thread_does_not_end_while_a_job_waits_for_its_key(void **state)
     push(other, "a", &second);
     wait_for(&record, 2);
     assert_string_equal(record.order->str, "s2");
-    assert_true(lane_close(lane, 1000));
-    assert_true(lane_close(other, 1000));
+    assert_true(lane_close(lane, 30000));
+    assert_true(lane_close(other, 30000));
     lane_free(lane);
     lane_free(other);
     lane_keys_free(keys);
@@ -173,14 +179,14 @@ a_held_lane_starts_nothing_until_released(void **state)
     (void)state;
     lane_set_held(lane, true);
     for (int i = 0; i < 3; i++) {
-        jobs[i] = (Job){&record, 'x', 0};
+        jobs[i] = (Job){&record, 'x', 0, NULL};
         push(lane, NULL, &jobs[i]);
     }
     usleep(20000);
     assert_int_equal(lane_stats(lane).queued, 3);
     lane_set_held(lane, false);
     wait_for(&record, 3);
-    assert_true(lane_close(lane, 1000));
+    assert_true(lane_close(lane, 30000));
     lane_free(lane);
     lane_keys_free(keys);
     g_string_free(record.order, TRUE);

@@ -501,7 +501,7 @@ a_guest_that_libvirt_says_nothing_of_may_still_run(void **state)
 
     assert_true(step_undo_guest(&cloud->host, cloud->instance, NULL)); /* there is none */
     hypervisor_free(cloud->host.hypervisor);
-    cloud->host.hypervisor = hypervisor_new("test:///nonexistent", &nobody);
+    cloud->host.hypervisor = hypervisor_new("nonexistent:///", &nobody);
     assert_false(step_undo_guest(&cloud->host, cloud->instance, NULL));
 }
 
