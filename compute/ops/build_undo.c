@@ -183,7 +183,8 @@ count_failure(const Build *build, const NovaError *error)
 {
     const Operation *op = build->op;
 
-    if (!nova_error_is(error, NOVA_ERROR_RESCHEDULED_BY_POLICY_EXCEPTION))
+    if (op->host->options->compute.consecutive_build_service_disable_threshold != 0 &&
+        !nova_error_is(error, NOVA_ERROR_RESCHEDULED_BY_POLICY_EXCEPTION))
         resource_tracker_build_failed(op->host->tracker, op->ctx);
 }
 
