@@ -4,6 +4,7 @@
 #include "compute/fit/guest_request.h"
 
 #define NO_LIMIT 65536
+#define MOST_VCPUS INT32_MAX
 
 static bool
 flavor_int(const GuestRequest *request, const char *key, int64_t *ret_value, NovaError **err)
@@ -122,38 +123,66 @@ is_better(const CpuTopology *a, int score_a, const CpuTopology *b, int score_b)
     return a->sockets > b->sockets;
 }
 
+/* All divisors of 'number', in no order; g_array_unref(). */
+static GArray *
+find_divisors(int64_t number)
+{
+    GArray *divisors = g_array_new(FALSE, FALSE, sizeof(int64_t));
+
+    for (int64_t small = 1; small <= number / small; small++) {
+        const int64_t large = number / small;
+
+        if (number % small)
+            continue;
+        g_array_append_val(divisors, small);
+        if (large != small)
+            g_array_append_val(divisors, large);
+    }
+    return divisors;
+}
+
+/* False when no topology gives the flavor's CPUs within the limits. */
+static bool
+find_best(int64_t vcpus, const CpuTopology *limit, const CpuTopology *wanted, CpuTopology *ret_best)
+{
+    /* The database has no number of CPUs above MOST_VCPUS; the search is bounded with it. */
+    g_autoptr(GArray) divisors = find_divisors(vcpus <= MOST_VCPUS ? vcpus : 0);
+    int best_score = -1;
+
+    for (guint i = 0; i < divisors->len; i++) {
+        const int64_t sockets = g_array_index(divisors, int64_t, i);
+
+        for (guint k = 0; k < divisors->len && sockets <= limit->sockets; k++) {
+            const int64_t cores = g_array_index(divisors, int64_t, k);
+            const CpuTopology one = {sockets, cores, vcpus / sockets / cores};
+
+            if (vcpus / sockets % cores || exceeds(&one, limit))
+                continue;
+            if (best_score < 0 || is_better(&one, score(&one, wanted), ret_best, best_score)) {
+                *ret_best = one;
+                best_score = score(&one, wanted);
+            }
+        }
+    }
+    return best_score >= 0;
+}
+
 bool
 request_cpu_topology(const GuestRequest *request, bool allow_threads, CpuTopology *ret_topology,
                      NovaError **err)
 {
     const int64_t vcpus = request->flavor->vcpus;
-    CpuTopology limit = {0}, wanted = {0}, best = {0};
-    int best_score = -1;
+    CpuTopology limit = {0}, wanted = {0};
 
     if (!find_limits(request, &limit, err) || !find_preference(request, &limit, &wanted, err))
         return false;
     if (!allow_threads)
         limit.threads = 1;
-    for (int64_t sockets = 1; sockets <= MIN(vcpus, limit.sockets); sockets++) {
-        if (vcpus % sockets)
-            continue;
-        for (int64_t cores = 1; cores <= MIN(vcpus / sockets, limit.cores); cores++) {
-            const CpuTopology one = {sockets, cores, vcpus / sockets / cores};
-
-            if (vcpus / sockets % cores || one.threads > limit.threads)
-                continue;
-            if (best_score < 0 || is_better(&one, score(&one, &wanted), &best, best_score)) {
-                best = one;
-                best_score = score(&one, &wanted);
-            }
-        }
-    }
-    if (best_score < 0)
-        return nova_error_set(err, NOVA_ERROR_IMAGE_VCPU_LIMITS_RANGE_IMPOSSIBLE,
-                              "Requested vCPU limits %" PRId64 ":%" PRId64 ":%" PRId64
-                              " are impossible to satisfy for vcpus count %" PRId64,
-                              MIN(vcpus, limit.sockets), MIN(vcpus, limit.cores),
-                              MIN(vcpus, limit.threads), vcpus);
-    *ret_topology = best;
-    return true;
+    if (find_best(vcpus, &limit, &wanted, ret_topology))
+        return true;
+    return nova_error_set(err, NOVA_ERROR_IMAGE_VCPU_LIMITS_RANGE_IMPOSSIBLE,
+                          "Requested vCPU limits %" PRId64 ":%" PRId64 ":%" PRId64
+                          " are impossible to satisfy for vcpus count %" PRId64,
+                          MIN(vcpus, limit.sockets), MIN(vcpus, limit.cores),
+                          MIN(vcpus, limit.threads), vcpus);
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/numa_command.h"
 #include "tests/unit/json_spoil.h"
@@ -111,6 +112,16 @@ what_once_differed_is_novas(void **state)
 {
     (void)state;
     assert_true(check_answers(TEST_DATA_DIR "/numa/found.jsonl") > 0);
+}
+
+/* Topologies that Nova's loops look for longer than anybody waits: what its rules say. */
+static void
+huge_numbers_of_cpus_are_answered_at_once(void **state)
+{
+    (void)state;
+    alarm(30);
+    assert_true(check_answers(TEST_DATA_DIR "/numa/huge.jsonl") > 0);
+    alarm(0);
 }
 
 static void
@@ -264,6 +275,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_answer_is_novas),
         cmocka_unit_test(what_once_differed_is_novas),
+        cmocka_unit_test(huge_numbers_of_cpus_are_answered_at_once),
         cmocka_unit_test(explanation_names_cell_and_lack),
         cmocka_unit_test(member_of_a_wrong_type_is_answered),
         cmocka_unit_test(number_beyond_64_bits_keeps_the_id),
