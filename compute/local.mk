@@ -147,12 +147,14 @@ libkilonova_a_SOURCES += \
 	compute/device_metadata.c compute/device_metadata.h \
 	compute/device_wait.c compute/device_wait.h \
 	compute/guest_device.c compute/guest_device.h \
+	compute/guest_chain.c compute/guest_chain.h \
 	compute/volume.c compute/volume.h \
+	compute/volume_chain.c compute/volume_chain.h \
 	compute/volume_files.c compute/volume_files.h \
 	compute/volume_guest.c compute/volume_guest.h \
 	compute/volume_swap.c compute/volume_swap.h \
 	compute/volume_secret.c compute/volume_secret.h \
-	compute/ops/interface.c compute/ops/volumes.c compute/ops/volume_swap.c
+	compute/ops/interface.c compute/ops/volumes.c compute/ops/volume_swap.c compute/ops/volume_snapshot.c
 unit_tests += tests/unit/test_guest_devices
 
 # Images of a server's disk.
@@ -178,6 +180,8 @@ libkilonova_a_SOURCES += \
 	compute/ops/console_access.c compute/ops/host.c compute/ops/network_info.c compute/ops/password.c \
 	compute/ops/quiesce.c compute/ops/rescue.c compute/ops/shares.c compute/ops/shares.h
 unit_tests += tests/unit/test_shares tests/unit/test_volumes
+unit_tests += tests/unit/test_volume_snapshot
+tests_unit_test_volume_snapshot_SOURCES = tests/unit/test_volume_snapshot.c $(fake_rpc) $(fake_http)
 tests_unit_test_volumes_SOURCES = tests/unit/test_volumes.c $(fake_rpc) $(fake_http)
 tests_unit_test_shares_SOURCES = tests/unit/test_shares.c $(fake_rpc) $(fake_http)
 unit_tests += tests/unit/test_console_log tests/unit/test_console_url tests/unit/test_serial_ports

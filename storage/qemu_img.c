@@ -22,6 +22,7 @@ qemu_img_info_clear(QemuImgInfo *info)
 {
     g_free(info->format);
     g_free(info->backing_file);
+    g_free(info->backing_format);
     g_free(info->data_file);
     g_free(info->create_type);
     *info = (QemuImgInfo){0};
@@ -51,6 +52,7 @@ qemu_img_info_from_text(const char *text, const char *path, QemuImgInfo *ret_inf
         .actual_size = size_member(details, "actual-size"),
         .cluster_size = size_member(details, "cluster-size"),
         .backing_file = g_strdup(json_get_string(details, "backing-filename", NULL)),
+        .backing_format = g_strdup(json_get_string(details, "backing-filename-format", NULL)),
         .data_file = g_strdup(json_get_string(specific, "data-file", NULL)),
         .create_type = g_strdup(json_get_string(specific, "create-type", NULL)),
         .is_corrupt = json_get_bool(specific, "corrupt", false),

@@ -22,6 +22,7 @@ typedef struct QemuImgInfo {
     uint64_t actual_size;  /* bytes on disk */
     uint64_t cluster_size; /* 0: none */
     char *backing_file;    /* NULL: none */
+    char *backing_format;  /* NULL: none, or it was not said when the file was made */
     char *data_file;       /* qcow2's external data file; NULL: none */
     char *create_type;     /* vmdk's; NULL: none */
     bool is_corrupt;

@@ -54,6 +54,10 @@ bool op_unshelve_instance(Operation *op, NovaError **err);
 bool op_attach_interface(Operation *op, NovaError **err);
 bool op_detach_interface(Operation *op, NovaError **err);
 
+/* volume_snapshot.c */
+bool op_volume_snapshot_create(Operation *op, NovaError **err);
+bool op_volume_snapshot_delete(Operation *op, NovaError **err);
+
 /* volumes.c; extend_volume comes with an event */
 bool op_reserve_block_device_name(Operation *op, NovaError **err);
 bool op_attach_volume(Operation *op, NovaError **err);
