@@ -337,6 +337,67 @@ class Volume(Operation):
         return [] if seen in (self.all_see(True), self.all_see(False)) else [f"the volume: {seen}"]
 
 
+class SwapVolume(Volume):
+    """Cinder moves the volume to its other back end, under the guest; no second volume stays."""
+
+    def __init__(self, name):
+        super().__init__(name, "swap_volume", False)  # it is attached before
+
+    def act(self, bench, server):
+        self.kind = "files" if self.record(bench).volume_type == "ceph" else "ceph"
+        bench.cloud.block_storage.retype_volume(bench.volume(), self.kind, "on-demand")
+
+    @staticmethod
+    def record(bench):
+        return bench.cloud.block_storage.get_volume(bench.volume().id)
+
+    def is_settled(self, bench, server):
+        """Where it was or where it was to go."""
+        in_ceph = self.record(bench).volume_type == "ceph"
+        return (self.seen(bench, server) == self.all_see(True) and
+                [volume.id for volume in bench.cloud.block_storage.volumes()] == [bench.volume().id] and
+                all(("protocol='rbd'" in virsh("dumpxml", server.id, *more)) == in_ceph for more in ([], ["--inactive"])))
+
+    def is_done(self, bench, server):
+        return self.record(bench).volume_type == self.kind and self.is_settled(bench, server)
+
+    def leftovers(self, bench):
+        try:
+            wait(120, "settled", lambda: self.is_settled(bench, bench.kept))
+            return []
+        except AssertionError:
+            volumes = [(v.id, v.status, v.volume_type) for v in bench.cloud.block_storage.volumes()]
+            return [f"the volume: {self.seen(bench, bench.kept)}, of {volumes}"]
+
+
+class ExtendVolume(Volume):
+    """The guest sees what Cinder has made it."""
+
+    def __init__(self, name):
+        super().__init__(name, "extend_volume", False)  # it is attached before
+
+    def act(self, bench, server):
+        size = bench.cloud.block_storage.get_volume(bench.volume().id).size
+        bench.cloud.block_storage.extend_volume(bench.volume(), size + 1)
+
+    def sizes(self, bench, server):
+        """In GiB, for Cinder and for the guest, whose first disk is not the volume."""
+        disk = virsh("domblklist", server.id).splitlines()[3].split()[0]
+        capacity = int(virsh("domblkinfo", server.id, disk).splitlines()[0].split()[1])
+        return bench.cloud.block_storage.get_volume(bench.volume().id).size, capacity / (1 << 30)
+
+    def is_done(self, bench, server):
+        in_cinder, in_guest = self.sizes(bench, server)
+        return in_cinder == in_guest and self.seen(bench, server) == self.all_see(True)
+
+    def leftovers(self, bench):
+        try:
+            wait(60, "settled", lambda: self.is_done(bench, bench.kept))
+            return []
+        except AssertionError:
+            return [f"the volume: {self.seen(bench, bench.kept)}, GiB: {self.sizes(bench, bench.kept)}"]
+
+
 class BuildOnVolume(Build):
     """The volume is made by the build and goes with the server."""
 
@@ -395,6 +456,8 @@ OPERATIONS = [
     Interface("detach-interface", "detach_interface", 2, 1),
     Volume("attach-volume", "attach_volume", True),
     Volume("detach-volume", "detach_volume", False),
+    SwapVolume("swap-volume"),
+    ExtendVolume("extend-volume"),
     BuildOnVolume("build-on-volume"),
     Image("backup", "backup_instance", "createBackup", {"name": "crash", "backup_type": "daily", "rotation": 1}),
 ]

@@ -3,6 +3,7 @@
  * driver, whose chain of files this test makes longer and shorter itself. */
 #include "tests/unit/cmocka_all.h"
 
+#include <glib/gstdio.h>
 #include <libvirt/libvirt.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@
 #include "compute/guest_chain.h"
 #include "compute/ops/ops.h"
 #include "compute/volume_chain.h"
+#include "storage/qemu_img.h"
 #include "tests/fakes/fake_http.h"
 #include "tests/fakes/fake_rpc.h"
 
@@ -415,6 +417,53 @@ a_killed_delete_waits_for_the_job_of_before(void **state)
     assert_true(g_str_has_prefix(world.done->str, "wait\nsave "));
 }
 
+/* ---- a server that is off ---- */
+
+static void
+run_tool(const char *folder, const char *line)
+{
+    int status = 0;
+    g_auto(GStrv) argv = g_strsplit(line, " ", -1);
+
+    assert_true(g_spawn_sync(folder, argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, &status, NULL));
+    assert_int_equal(status, 0);
+}
+
+/* The guest had written the head of a qcow2 into its raw volume, with a file of the host's below it. */
+static void
+a_volume_of_a_server_that_is_off_stays_on_the_format_it_was_said_to_have(void **state)
+{
+    static const char *const tools[] = {
+        "qemu-img create -q -f qcow2 -F raw -b /dev/null a 1M",
+        "qemu-img create -q -f qcow2 -F raw -b a b",
+        "qemu-img create -q -f qcow2 -F qcow2 -b b c",
+    };
+    Cloud *cloud = *state;
+    g_autofree char *folder = g_dir_make_tmp("kilonova-XXXXXX", NULL);
+    g_autofree char *path = g_build_filename(folder, "c", NULL);
+    g_autofree char *disk = g_strdup_printf("<disk type='file'><source file='%s'/><target dev='vdb'/><serial>"
+                                            VOLUME "</serial></disk>", path);
+    g_autofree char *xml = domain_xml(disk);
+    g_auto(QemuImgInfo) info = {0};
+    virDomainPtr domain;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(tools); i++)
+        run_tool(folder, tools[i]);
+    set_disk(NULL);
+    domain = virDomainDefineXML(world.connection, xml);
+    assert_non_null(domain);
+    reply_to_status(cloud);
+    reply_export(cloud);
+    assert_true(delete(cloud, "a", NULL, false, NULL));
+    assert_true(qemu_img_info(&cloud->options, path, "qcow2", &info, NULL));
+    assert_string_equal(info.backing_file, "a");
+    assert_string_equal(info.backing_format, "raw");
+    virDomainUndefine(domain);
+    virDomainFree(domain);
+    run_tool(folder, "rm a b c");
+    assert_int_equal(g_rmdir(folder), 0);
+}
+
 /* ---- chains ---- */
 
 static void
@@ -473,6 +522,8 @@ main(void)
         cmocka_unit_test_setup_teardown(files_are_merged_upwards_or_downwards, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_job_that_merged_nothing_is_a_failure, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_killed_delete_waits_for_the_job_of_before, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_volume_of_a_server_that_is_off_stays_on_the_format_it_was_said_to_have,
+                                        set_up, tear_down),
         cmocka_unit_test(a_snapshot_names_all_disks_and_moves_one),
         cmocka_unit_test(files_on_the_network_are_named_by_their_place),
     };
