@@ -128,6 +128,8 @@ static const Method methods[] = {
 static const Method own_methods[] = {
     {"_snapshot_instance", op_do_snapshot_instance, LANE_SNAPSHOT, FAULT | REVERT_TASK | DURABLE | WHILE_TASK, NULL, NULL,
      "instance image_id", ""},
+    {"_detach_deleted_port", op_detach_deleted_port, LANE_LONG, SERIAL | DURABLE, NULL, NULL,
+     "instance port_id", ""},
     {"extend_volume", op_extend_volume, LANE_DEFAULT, EVENT | FAULT | DURABLE, NULL, NULL,
      "instance extended_volume_id", ""},
 };

@@ -172,6 +172,7 @@ tests_unit_test_tasks_SOURCES = tests/unit/test_tasks.c $(fake_rpc)
 unit_tests += tests/unit/test_volume_steps
 tests_unit_test_volume_steps_SOURCES = tests/unit/test_volume_steps.c $(fake_rpc) $(fake_http)
 tests_unit_test_group_policy_SOURCES = tests/unit/test_group_policy.c $(fake_rpc)
+tests_unit_test_interface_SOURCES = tests/unit/test_interface.c $(fake_rpc)
 tests_unit_test_pci_tracker_SOURCES = tests/unit/test_pci_tracker.c $(fake_rpc)
 
 # Consoles, what the guest agent does, what is asked of the host.

@@ -35,36 +35,69 @@ instance_of_event(const json_t *instances, const char *uuid)
     return NULL;
 }
 
-/* volume-extended: host and guest are told of the new size. */
 static void
-extend_volume(Operation *op, Instance *instance, const char *volume_id)
+begin_refresh(Operation *op, Instance *owned, const char *tag G_GNUC_UNUSED)
 {
-    op->host->queue_method(op->host, "extend_volume", op->ctx, instance,
-                           json_pack("{s:s}", "extended_volume_id", volume_id));
+    op->host->queue_work(op->host, "network-changed", refresh_network, op->ctx, owned);
+}
+
+/* The port is gone from Neutron: it leaves the guest and the cache. */
+static void
+begin_detach(Operation *op, Instance *owned, const char *tag)
+{
+    json_auto_t *args = json_pack("{s:s}", "port_id", tag);
+
+    op->host->queue_method(op->host, "_detach_deleted_port", op->ctx, owned, args);
+}
+
+/* Host and guest are told of the volume's new size. */
+static void
+begin_extend(Operation *op, Instance *owned, const char *tag)
+{
+    json_auto_t *args = json_pack("{s:s}", "extended_volume_id", tag);
+
+    op->host->queue_method(op->host, "extend_volume", op->ctx, owned, args);
+}
+
+/* Events that are work; all others are waited for. */
+static const struct {
+    const char *name;
+    void (*begin)(Operation *op, Instance *owned, const char *tag);
+} works[] = {
+    {"network-changed", begin_refresh},
+    {"network-vif-deleted", begin_detach},
+    {"volume-extended", begin_extend},
+};
+
+/* True when the event is work. */
+static bool
+begin_work(Operation *op, const InstanceExternalEvent *event, const char *tag)
+{
+    const json_t *primitive = instance_of_event(json_object_get(op->args, "instances"), event->instance_uuid);
+    Instance *instance;
+    size_t i = 0;
+
+    while (i < G_N_ELEMENTS(works) && strcmp(event->name, works[i].name) != 0)
+        i++;
+    if (i == G_N_ELEMENTS(works))
+        return false;
+    instance = primitive ? instance_from_json(primitive, NULL) : NULL;
+    if (instance)
+        works[i].begin(op, instance, tag);
+    return true;
 }
 
 static void
 handle_event(Operation *op, const InstanceExternalEvent *event)
 {
-    const json_t *primitive = instance_of_event(json_object_get(op->args, "instances"), event->instance_uuid);
     const char *tag = event->tag ? event->tag : "";
 
     LOG_SCOPE(op->ctx, event->instance_uuid);
     LOG_DEBUG("Received event %s-%s", event->name, tag);
-    if (strcmp(event->name, "network-changed") == 0) {
-        Instance *instance = primitive ? instance_from_json(primitive, NULL) : NULL;
-
-        if (instance)
-            op->host->queue_work(op->host, "network-changed", refresh_network, op->ctx, instance);
-    } else if (strcmp(event->name, "volume-extended") == 0) {
-        Instance *instance = primitive ? instance_from_json(primitive, NULL) : NULL;
-
-        if (instance)
-            extend_volume(op, instance, tag);
-    } else if (!instance_events_deliver(op->host->events, event->instance_uuid, event->name, tag,
-                                        event->status ? event->status : "completed")) {
+    if (!begin_work(op, event, tag) &&
+        !instance_events_deliver(op->host->events, event->instance_uuid, event->name, tag,
+                                 event->status ? event->status : "completed"))
         LOG_DEBUG("No waiting events found dispatching %s-%s", event->name, tag);
-    }
 }
 
 bool

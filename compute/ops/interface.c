@@ -382,3 +382,67 @@ op_detach_interface(Operation *op, NovaError **err)
     notify(op, "interface_detach", "end", NULL);
     return true;
 }
+
+/* ---- a port that Neutron has deleted ---- */
+
+/* What the port had of the host's bandwidth: Neutron can no longer say what that is. */
+static void
+warn_of_leak(const Operation *op, const Vif *vif)
+{
+    const json_t *allocation = json_object_get(vif->profile, "allocation");
+    g_autofree char *providers = json_object_size(allocation) > 0 || json_is_string(allocation)
+                                     ? json_to_text(allocation) : NULL;
+
+    if (providers)
+        LOG_ERROR("The bound port %s is deleted in Neutron but the resource allocation on the resource "
+                  "providers %s are leaked until the server %s is deleted.", vif->id, providers,
+                  op->instance->uuid);
+}
+
+static bool
+forget_port(Operation *op, const NetworkInfo *network, const char *port_id, NovaError **err)
+{
+    g_autoptr(NetworkInfo) left = without(network, port_id);
+    g_autofree char *text = network_info_to_text(left);
+
+    return conductor_info_cache_save(op->host->conductor, op->ctx, op->instance, text, err);
+}
+
+static bool
+drop_port(Operation *op, const char *port_id, NovaError **err)
+{
+    g_autoptr(NetworkInfo) network = NULL;
+    g_autoptr(NovaError) error = NULL;
+    const Vif *vif;
+
+    if (!step_load_instance(op->host, op->ctx, op->instance, err) ||
+        !conductor_info_cache_refresh(op->host->conductor, op->ctx, op->instance, err) ||
+        !(network = step_cached_network(op->instance, err)))
+        return false;
+    vif = find_vif(network, port_id);
+    if (!vif)
+        return true;
+    LOG_INFO("Neutron deleted interface %s; detaching it from the instance and deleting it from the info cache",
+             port_id);
+    warn_of_leak(op, vif);
+    operation_step(op, "detaching the port");
+    if (detach_from_guest(op, network, vif, &error))
+        return forget_port(op, network, port_id, err);
+    LOG_AT(nova_error_is(error, NOVA_ERROR_INSTANCE_NOT_FOUND) ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
+           "Detach interface failed, port_id=%s, reason: %s", port_id, nova_error_details(error));
+    return true;
+}
+
+bool
+op_detach_deleted_port(Operation *op, NovaError **err)
+{
+    NovaError *error = NULL;
+
+    if (drop_port(op, json_get_string(op->args, "port_id", ""), &error))
+        return true;
+    if (!nova_error_is(error, NOVA_ERROR_NOT_FOUND))
+        return nova_error_propagate(err, error);
+    LOG_INFO("Failed to detach a port that Neutron deleted: %s", nova_error_details(error));
+    nova_error_free(error);
+    return true;
+}

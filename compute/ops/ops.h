@@ -50,9 +50,10 @@ bool op_shelve_instance(Operation *op, NovaError **err);
 bool op_shelve_offload_instance(Operation *op, NovaError **err);
 bool op_unshelve_instance(Operation *op, NovaError **err);
 
-/* interface.c */
+/* interface.c; the last comes with an event */
 bool op_attach_interface(Operation *op, NovaError **err);
 bool op_detach_interface(Operation *op, NovaError **err);
+bool op_detach_deleted_port(Operation *op, NovaError **err);
 
 /* volume_snapshot.c */
 bool op_volume_snapshot_create(Operation *op, NovaError **err);
