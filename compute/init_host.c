@@ -256,7 +256,7 @@ reopen_volumes(Operation *op, NovaError **err)
     if (!bdms)
         return false;
     devices = block_device_info_make(op->instance, bdms, VOLUMES_CONNECTED);
-    return volumes_arrive(op, bdms, devices, err);
+    return volumes_open(op, bdms, devices, err);
 }
 
 /* finish_revert_migration(), and what holds resources for the move is over too. */
@@ -267,8 +267,7 @@ revert_resize(Host *host, RequestContext *ctx, Instance *instance)
     g_autoptr(NovaError) error = NULL, failure = NULL;
 
     if (!disk_move_restore(host->options, instance->uuid, &error) || !reopen_volumes(&op, &error) ||
-        (!move_was_stopped(instance) && !step_recreate_guest(host, ctx, instance, &error)) ||
-        !volumes_complete(&op, &error))
+        (!move_was_stopped(instance) && !step_recreate_guest(host, ctx, instance, &error)))
         LOG_ERROR("Failed to revert crashed migration: %s", nova_error_details(error));
     if (!move_give_up(host, ctx, instance->uuid, &failure))
         LOG_ERROR("Giving the migration up: %s", nova_error_details(failure));

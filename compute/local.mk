@@ -167,10 +167,11 @@ libkilonova_a_SOURCES += \
 	compute/tasks/deletions.c compute/tasks/orphans.c compute/tasks/power.c compute/tasks/report.c compute/tasks/tasks.h \
 	compute/tasks/timeouts.c compute/tasks/upkeep.c
 fake_rpc = tests/fakes/fake_rpc.c tests/fakes/fake_rpc.h
+fake_cloud = tests/fakes/fake_cloud.c tests/fakes/fake_cloud.h $(fake_rpc) $(fake_http)
 unit_tests += tests/unit/test_tasks tests/unit/test_group_policy
 tests_unit_test_tasks_SOURCES = tests/unit/test_tasks.c $(fake_rpc)
 unit_tests += tests/unit/test_volume_steps
-tests_unit_test_volume_steps_SOURCES = tests/unit/test_volume_steps.c $(fake_rpc) $(fake_http)
+tests_unit_test_volume_steps_SOURCES = tests/unit/test_volume_steps.c $(fake_cloud)
 tests_unit_test_group_policy_SOURCES = tests/unit/test_group_policy.c $(fake_rpc)
 tests_unit_test_interface_SOURCES = tests/unit/test_interface.c $(fake_rpc)
 tests_unit_test_pci_tracker_SOURCES = tests/unit/test_pci_tracker.c $(fake_rpc)
@@ -183,6 +184,6 @@ libkilonova_a_SOURCES += \
 unit_tests += tests/unit/test_shares tests/unit/test_volumes
 unit_tests += tests/unit/test_volume_snapshot
 tests_unit_test_volume_snapshot_SOURCES = tests/unit/test_volume_snapshot.c $(fake_rpc) $(fake_http)
-tests_unit_test_volumes_SOURCES = tests/unit/test_volumes.c $(fake_rpc) $(fake_http)
-tests_unit_test_shares_SOURCES = tests/unit/test_shares.c $(fake_rpc) $(fake_http)
+tests_unit_test_volumes_SOURCES = tests/unit/test_volumes.c $(fake_cloud)
+tests_unit_test_shares_SOURCES = tests/unit/test_shares.c $(fake_cloud)
 unit_tests += tests/unit/test_console_log tests/unit/test_console_url tests/unit/test_serial_ports

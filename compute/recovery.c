@@ -2,7 +2,10 @@
 #define LOG_NAME "kilonova.compute.recovery"
 #include "compute/recovery.h"
 
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/base/json.h"
 #include "agent/base/log.h"
@@ -11,7 +14,7 @@
 #include "network/vif_plug.h"
 #include "storage/disks.h"
 
-static void
+static bool
 remove_guest(Host *host, const char *uuid)
 {
     g_autoptr(NovaError) error = NULL;
@@ -21,6 +24,7 @@ remove_guest(Host *host, const char *uuid)
         LOG_INFO("Removed the domain of %s", uuid);
     if (error)
         LOG_ERROR("Removing the domain of %s: %s", uuid, nova_error_details(error));
+    return !error;
 }
 
 static void
@@ -40,28 +44,51 @@ remove_switch_ports(Host *host, const char *uuid)
         LOG_ERROR("Removing the switch ports of %s: %s", uuid, nova_error_details(error));
 }
 
-static void
-remove_all_here(Host *host, const char *uuid, bool has_disks)
+static bool
+remove_all_here(Host *host, const char *uuid, bool has_disks, bool has_folder)
 {
     g_autoptr(NovaError) error = NULL;
 
-    remove_guest(host, uuid);
+    if (!remove_guest(host, uuid))
+        return false;
     remove_switch_ports(host, uuid);
     if (has_disks && !disks_remove_volumes(host->options, uuid, &error))
         LOG_ERROR("Removing the disks of %s: %s", uuid, nova_error_details(error));
-    disks_delete(host->options, uuid);
+    if (has_folder)
+        disks_delete(host->options, uuid);
+    return true;
 }
 
-void
+bool
 recovery_remove_local(Host *host, const char *uuid)
 {
-    remove_all_here(host, uuid, true);
+    return remove_all_here(host, uuid, true, true);
 }
 
 void
-recovery_leave_to_other(Host *host, const char *uuid)
+recovery_leave_to_other(Host *host, const RequestContext *ctx, const char *uuid, const char *other)
 {
-    remove_all_here(host, uuid, !disks_are_shared(host->options));
+    remove_all_here(host, uuid, !disks_are_shared(host->options), !recovery_shares_folder(host, ctx, uuid, other));
+}
+
+/* A file that both see. */
+bool
+recovery_shares_folder(Host *host, const RequestContext *ctx, const char *uuid, const char *other)
+{
+    g_autofree char *path = disks_path(host->options, uuid, "tmpXXXXXX");
+    int fd = mkostemp(path, O_CLOEXEC);
+    json_auto_t *args = NULL, *answer = NULL;
+    g_autoptr(NovaError) error = NULL;
+
+    if (fd < 0)
+        return true;
+    close(fd);
+    args = json_pack("{s:{s:s}}", "data", "filename", path);
+    answer = peers_call(host->peers, ctx, other, "check_instance_shared_storage", args, &error);
+    unlink(path);
+    if (!answer)
+        LOG_ERROR("Failed to check if instance shared: %s", nova_error_details(error));
+    return !answer || json_is_true(answer);
 }
 
 static NetworkRequestList *

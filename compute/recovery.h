@@ -6,10 +6,14 @@
 
 #include "compute/operation.h"
 
-/* The host's part: domain, switch ports, disks, files. No other host has the server. */
-void recovery_remove_local(Host *host, const char *uuid);
-/* The same when another host has it: disks in a pool that hosts share are that one's. */
-void recovery_leave_to_other(Host *host, const char *uuid);
+/* The host's part: domain, switch ports, disks, files. No other host has the server. False: the domain stays,
+ * and all the rest, which it may use. */
+bool recovery_remove_local(Host *host, const char *uuid);
+/* The same when another host has it: disks in a pool and a folder that both see are that one's. */
+void recovery_leave_to_other(Host *host, const RequestContext *ctx, const char *uuid, const char *other);
+/* Do they see the same folder of the instance? Any doubt means that they do: files that are not removed can be
+ * removed later. */
+bool recovery_shares_folder(Host *host, const RequestContext *ctx, const char *uuid, const char *other);
 
 /* The image that the request ('args') was to fill, unless it is complete: its server is deleted. */
 void recovery_remove_image(Host *host, const RequestContext *ctx, const json_t *args);

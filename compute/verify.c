@@ -221,8 +221,8 @@ verify_heal(Host *host, const RequestContext *ctx, const Drift *drift, NovaError
     case DRIFT_DOMAIN_UNOWNED:
     case DRIFT_PORT_UNOWNED:
     case DRIFT_FILES_UNOWNED:
-        recovery_remove_local(host, drift->uuid);
-        return true;
+        return recovery_remove_local(host, drift->uuid) ||
+               nova_error_set(err, NOVA_ERROR_NOVA_EXCEPTION, "the domain cannot be removed");
     case DRIFT_ALLOCATION_UNOWNED:
         return placement_delete_allocations(host->placement, ctx, drift->uuid, true, NULL, err);
     case DRIFT_PORT_MISSING:

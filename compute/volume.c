@@ -41,8 +41,8 @@ volume_id_of(const json_t *connection_info)
     return *id ? id : json_get_string(connection_info, "serial", NULL);
 }
 
-static bool
-is_multiattach(const json_t *connection_info)
+bool
+volume_is_multiattach(const json_t *connection_info)
 {
     return json_get_bool(connection_info, "multiattach", false);
 }
@@ -149,7 +149,7 @@ is_last_here(Host *host, const RequestContext *ctx, const Instance *instance, co
     json_auto_t *uuids = NULL;
 
     *ret_last = true;
-    if (!is_multiattach(connection_info) || connectors_counts_users(connection_info))
+    if (!volume_is_multiattach(connection_info) || connectors_counts_users(connection_info))
         return true;
     volume = cinder_volume_get(host->cinder, ctx, volume_id_of(connection_info), err);
     uuids = volume ? conductor_uuids_on_host(host->conductor, ctx, host->name, err) : NULL;
@@ -234,8 +234,7 @@ typedef struct Attach {
     const RequestContext *ctx;
     Instance *instance;
     BlockDeviceMapping *bdm;
-    bool to_guest;
-    bool again; /* a process before us had begun it */
+    VolumeAttach how;
 } Attach;
 
 /* Cinder knows what a process before us had exported: what the mapping says may be over. */
@@ -244,10 +243,10 @@ connection_of(const Attach *attach, const CinderVolume *volume, NovaError **err)
 {
     Host *host = attach->host;
     const BlockDeviceMapping *bdm = attach->bdm;
-    json_t *info =
-        attach->again ? cinder_attachment_get(host->cinder, attach->ctx, bdm->attachment_id, err) : NULL;
+    bool again = attach->how.again;
+    json_t *info = again ? cinder_attachment_get(host->cinder, attach->ctx, bdm->attachment_id, err) : NULL;
 
-    if (attach->again && !info)
+    if (again && !info)
         return NULL;
     if (json_object_size(info) == 0) {
         json_decref(info);
@@ -256,6 +255,15 @@ connection_of(const Attach *attach, const CinderVolume *volume, NovaError **err)
     if (info)
         complete_connection(info, bdm, volume->is_multiattach);
     return info;
+}
+
+static bool
+give_to_guest(const Attach *attach, json_t *info, NovaError **err)
+{
+    if (attach->how.again) /* whatever fails, the guest may have this */
+        volume_set_connection_info(attach->bdm, info);
+    return !attach->how.to_guest || volume_guest_attach(attach->host, attach->ctx, attach->instance, attach->bdm,
+                                                        info, attach->how.again, err);
 }
 
 /* The connection has to be in the database before Cinder calls the volume in use: it is what a detach
@@ -268,67 +276,36 @@ attach_exported(const Attach *attach, const CinderVolume *volume, NovaError **er
     json_auto_t *info = connection_of(attach, volume, err);
     g_autoptr(NovaError) undo = NULL;
 
-    if (!info || (attach->to_guest && !volume_guest_attach(host, attach->ctx, attach->instance, bdm, info,
-                                                           attach->again, err)))
+    if (!info || !give_to_guest(attach, info, err))
         return false;
     if (save_mapping(host, attach->ctx, bdm, info, volume, err) &&
         cinder_attachment_complete(host->cinder, attach->ctx, bdm->attachment_id, err))
         return true;
-    if (attach->to_guest && !volume_guest_detach(host, attach->ctx, attach->instance, bdm, info, &undo))
+    if (attach->how.to_guest &&
+        !volume_guest_detach(host, attach->ctx, attach->instance, bdm, info, &undo))
         LOG_WARNING("Driver failed to detach volume %s at %s: %s", bdm->volume_id, bdm->device_name,
-                    nova_error_details(undo));
-    return false;
-}
-
-static bool
-attach_locked(const Attach *attach, NovaError **err)
-{
-    Connectors *connectors = attach->host->connectors;
-    g_autoptr(CinderVolume) volume =
-        cinder_volume_get(attach->host->cinder, attach->ctx, attach->bdm->volume_id, err);
-    bool ok;
-
-    if (!volume || !check_zone(attach->host, attach->instance, volume, err))
-        return false;
-    connectors_lock(connectors, volume);
-    ok = attach_exported(attach, volume, err);
-    connectors_unlock(connectors, volume);
-    return ok;
-}
-
-static bool
-attach_or_release(const Attach *attach, NovaError **err)
-{
-    const BlockDeviceMapping *bdm = attach->bdm;
-    g_autoptr(NovaError) undo = NULL;
-
-    if (!bdm->attachment_id || !bdm->volume_id)
-        return nova_error_set(err, NOVA_ERROR_INVALID_VOLUME,
-                              "Invalid volume: its mapping has no attachment");
-    if (attach_locked(attach, err))
-        return true;
-    if (!cinder_attachment_delete(attach->host->cinder, attach->ctx, bdm->attachment_id, &undo))
-        LOG_WARNING("Attachment %s of volume %s is left: %s", bdm->attachment_id, bdm->volume_id,
                     nova_error_details(undo));
     return false;
 }
 
 bool
 volume_attach(Host *host, const RequestContext *ctx, Instance *instance, BlockDeviceMapping *bdm,
-              bool to_guest, NovaError **err)
+              const VolumeAttach *how, NovaError **err)
 {
-    const Attach attach = {host, ctx, instance, bdm, to_guest, false};
+    const Attach attach = {host, ctx, instance, bdm, *how};
+    g_autoptr(CinderVolume) volume = NULL;
+    bool ok;
 
-    return attach_or_release(&attach, err);
-}
-
-bool
-volume_attach_again(Host *host, const RequestContext *ctx, Instance *instance, BlockDeviceMapping *bdm,
-                    NovaError **err)
-{
-    const Attach attach = {host, ctx, instance, bdm, true, true};
-
-    return attach_or_release(&attach, err);
+    if (!bdm->attachment_id || !bdm->volume_id)
+        return nova_error_set(err, NOVA_ERROR_INVALID_VOLUME,
+                              "Invalid volume: its mapping has no attachment");
+    volume = cinder_volume_get(host->cinder, ctx, bdm->volume_id, err);
+    if (!volume || (!how->moves && !check_zone(host, instance, volume, err)))
+        return false;
+    connectors_lock(host->connectors, volume);
+    ok = attach_exported(&attach, volume, err);
+    connectors_unlock(host->connectors, volume);
+    return ok;
 }
 
 /* ---- detaching ---- */
@@ -416,7 +393,7 @@ volume_refresh(Host *host, const RequestContext *ctx, BlockDeviceMapping *bdm, N
     }
     if (!info || json_object_size(info) == 0)
         return info != NULL;
-    complete_connection(info, bdm, is_multiattach(old));
+    complete_connection(info, bdm, volume_is_multiattach(old));
     volume_set_connection_info(bdm, info);
     return conductor_bdm_save(host->conductor, ctx, bdm, err);
 }

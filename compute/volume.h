@@ -18,6 +18,8 @@ json_t *volume_connection_info(const BlockDeviceMapping *bdm);
 void volume_set_connection_info(BlockDeviceMapping *bdm, const json_t *connection_info);
 /* The volume that it connects; NULL: it does not say. Borrowed from it. */
 const char *volume_id_of(const json_t *connection_info);
+/* Several servers may have it. */
+bool volume_is_multiattach(const json_t *connection_info);
 
 /* ---- this host ---- */
 
@@ -31,23 +33,25 @@ typedef struct VolumeDisconnect {
     bool force;        /* the server is deleted */
 } VolumeDisconnect;
 
-/* 'how' NULL: nothing of it is left, nothing is lost. A volume that another server here has stays. */
+/* 'how' NULL: nothing of it is left, nothing is lost. A volume that another server here has stays: whoever
+ * disconnects one that several may have holds its lock (connectors_lock_volume()) until Cinder knows. */
 bool volume_disconnect(Host *host, const RequestContext *ctx, const Instance *instance,
                        const json_t *connection_info, const VolumeDisconnect *how, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
 
 /* ---- Cinder ---- */
 
-/* Cinder exports the volume to this host, the guest gets it when 'to_guest', the mapping is saved and the
- * attachment completed. A failure deletes the attachment: the volume is free again. Without 'to_guest' the
- * host is to be connected when the guest is made. */
-bool volume_attach(Host *host, const RequestContext *ctx, Instance *instance, BlockDeviceMapping *bdm,
-                   bool to_guest, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+typedef struct VolumeAttach {
+    bool to_guest; /* else the host is to be connected when the guest is made */
+    bool again;    /* a process before us may have begun it, 'bdm' is as the database has it: what was done is kept */
+    bool moves;    /* the server has had it elsewhere: nobody asks for its zone */
+} VolumeAttach;
 
-/* The same, to the guest, once more: a process that was killed had begun it, and 'bdm' is as the database
- * has it. What it had done is kept. */
-bool volume_attach_again(Host *host, const RequestContext *ctx, Instance *instance, BlockDeviceMapping *bdm,
-                         NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+/* Cinder exports the volume to this host, the guest gets it when 'to_guest', the mapping is saved and the
+ * attachment completed. After a failure the attachment is the caller's to delete; 'again' the guest may have
+ * the volume, and 'bdm' says (unsaved) what Cinder exports. */
+bool volume_attach(Host *host, const RequestContext *ctx, Instance *instance, BlockDeviceMapping *bdm,
+                   const VolumeAttach *how, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Out of the guest and off this host; Cinder is told when the guest keeps it (roll_detaching). */
 bool volume_driver_detach(Host *host, const RequestContext *ctx, const Instance *instance,

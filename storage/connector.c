@@ -211,19 +211,31 @@ is_guarded(const CinderVolume *volume)
 }
 
 void
+connectors_lock_volume(Connectors *connectors, const char *volume_id)
+{
+    key_lock_take(connectors->volumes, volume_id);
+}
+
+void
+connectors_unlock_volume(Connectors *connectors, const char *volume_id)
+{
+    key_lock_release(connectors->volumes, volume_id);
+}
+
+void
 connectors_lock(Connectors *connectors, const CinderVolume *volume)
 {
     if (is_guarded(volume))
         key_lock_take(connectors->guards, volume->service_uuid);
     if (volume->is_multiattach)
-        key_lock_take(connectors->volumes, volume->id);
+        connectors_lock_volume(connectors, volume->id);
 }
 
 void
 connectors_unlock(Connectors *connectors, const CinderVolume *volume)
 {
     if (volume->is_multiattach)
-        key_lock_release(connectors->volumes, volume->id);
+        connectors_unlock_volume(connectors, volume->id);
     if (is_guarded(volume))
         key_lock_release(connectors->guards, volume->service_uuid);
 }

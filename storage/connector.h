@@ -51,3 +51,6 @@ bool connectors_counts_users(const json_t *connection_info);
  * one to let go has to know that it is. */
 void connectors_lock(Connectors *connectors, const CinderVolume *volume);
 void connectors_unlock(Connectors *connectors, const CinderVolume *volume);
+/* The latter part of it, where it is known of a volume that several servers may have it. */
+void connectors_lock_volume(Connectors *connectors, const char *volume_id);
+void connectors_unlock_volume(Connectors *connectors, const char *volume_id);

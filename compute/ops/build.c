@@ -234,7 +234,7 @@ map_block_devices(Build *build, NovaError **err)
     step_set_states(op->instance, VM_STATE_BUILDING, TASK_STATE_BLOCK_DEVICE_MAPPING);
     build->has_volumes =
         conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT_ANY, err) &&
-        volumes_prepare(op, build->plan->devices, err);
+        volumes_prepare(op, build->plan->bdms, build->plan->devices, err);
     return build->has_volumes;
 }
 

@@ -89,8 +89,8 @@ undo(Build *build)
     build->is_claimed = true;
     if (!build_undo(build))
         return false;
-    recovery_remove_local(build->op->host, build->op->instance->uuid);
-    return true;
+    build->guest_stays = !recovery_remove_local(build->op->host, build->op->instance->uuid);
+    return !build->guest_stays;
 }
 
 /* Its allocation tells a build that waited here from one that was being given back. */
@@ -145,7 +145,7 @@ build_find(Build *build, BuildFound *ret_found, NovaError **err)
             build_discard_volumes(build);
         return true;
     case STAGE_ELSEWHERE:
-        recovery_leave_to_other(op->host, op->instance->uuid);
+        recovery_leave_to_other(op->host, op->ctx, op->instance->uuid, op->instance->host);
         return true;
     case STAGE_FAILED:
         undo(build);

@@ -32,24 +32,6 @@ build_discard_volumes(Build *build)
         volumes_discard_made(build->op, rows(build));
 }
 
-/* Only what this build has opened, or a process before us may have: before that the rows have the connections
- * of the host that had tried it first. */
-static void
-disconnect_volumes(Build *build)
-{
-    Operation *op = build->op;
-    g_autoptr(BlockDevices) found = NULL;
-
-    if (build->plan) {
-        if (build->has_volumes)
-            volumes_let_go(op->host, op->ctx, op->instance, build->plan->devices);
-    } else if (op->is_resumed) {
-        found = block_device_info_make(op->instance, rows(build), VOLUMES_CONNECTED);
-        volumes_forget_closed(op, found);
-        volumes_let_go(op->host, op->ctx, op->instance, found);
-    }
-}
-
 /* What a guest may still write to is not taken from it. */
 static void
 undo_guest(Build *build)
@@ -65,7 +47,6 @@ undo_guest(Build *build)
         build->guest_stays = true;
         return;
     }
-    disconnect_volumes(build);
     if (build->has_files && !step_remove_files(op->host, op->instance, &files))
         LOG_WARNING("Cleaning up: %s", nova_error_details(files));
 }
@@ -96,12 +77,23 @@ undo_allocation(Build *build)
                   nova_error_details(error));
 }
 
+/* The build begins once more: they stay the server's. */
+static void
+close_volumes(Build *build)
+{
+    g_autoptr(NovaError) error = NULL;
+
+    if (!build->guest_stays && !volumes_close(build->op, rows(build), true, &error))
+        LOG_ERROR("Reserving the volumes of the build: %s", nova_error_details(error));
+}
+
 bool
 build_undo(Build *build)
 {
     Operation *op = build->op;
 
     undo_guest(build);
+    close_volumes(build);
     undo_ports(build);
     if (build->is_claimed)
         resource_tracker_drop_claim(op->host->tracker, op->ctx, op->instance);
@@ -323,7 +315,7 @@ undo_and_tell(Build *build, const NovaError *error)
     undo_guest(build);
     build_discard_volumes(build);
     if (build->has_volumes && !build->guest_stays) /* what comes next attaches anew */
-        volumes_close(op->host, op->ctx, op->instance, rows(build));
+        volumes_release(op, rows(build));
     if (build->plan)
         notifier_instance(notifier, op->ctx, op->instance, "shutdown", "end", NULL);
     if (build->is_claimed)

@@ -114,12 +114,8 @@ announce_detach(Rebuild *rebuild, const char *phase)
 static bool
 close_volumes(Rebuild *rebuild, NovaError **err)
 {
-    Operation *op = rebuild->op;
-
     announce_detach(rebuild, "start");
-    volumes_forget_closed(op, rebuild->plan->devices);
-    if (!volumes_disconnect(op->host, op->ctx, op->instance, rebuild->plan->devices, false, err) ||
-        !volumes_reserve_anew(op, rebuild->plan->bdms, err))
+    if (!volumes_close(rebuild->op, rebuild->plan->bdms, false, err))
         return false;
     announce_detach(rebuild, "end");
     return true;
@@ -197,7 +193,7 @@ make_new(Rebuild *rebuild, NovaError **err)
     };
 
     if (!announce(op, TASK_STATE_REBUILD_BLOCK_DEVICE_MAPPING, EXPECT(REBUILDING), err) ||
-        !volumes_prepare(op, rebuild->plan->devices, err) ||
+        !volumes_prepare(op, rebuild->plan->bdms, rebuild->plan->devices, err) ||
         !announce(op, TASK_STATE_REBUILD_SPAWNING, EXPECT(REBUILD_BLOCK_DEVICE_MAPPING), err) ||
         !spawn_guest(&spawn, err))
         return false;

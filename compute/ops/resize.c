@@ -325,7 +325,7 @@ move_disks(Resize *resize, json_t **ret_disks, NovaError **err)
 
     if (!step_power_off(op->host, op->instance, clean, err) ||
         !vif_unplug_all(op->host->ovsdb, options, resize->plan->network->vifs, &vif_guest, err) ||
-        !volumes_disconnect(op->host, op->ctx, op->instance, resize->plan->devices, false, err))
+        !volumes_close(op, resize->plan->bdms, false, err))
         return false;
     names = move_disk_names(options, uuid);
     disks = disk_move_describe(options, uuid, names, err);
@@ -392,8 +392,7 @@ send_server(Resize *resize, NovaError **err)
     resize->plan = step_plan_guest(op->host, op->ctx, op->instance, err);
     if (!resize->plan || !check_disks(resize, err) || !move_disks(resize, &disks, err))
         return false;
-    return volumes_reserve_anew(op, resize->plan->bdms, err) &&
-           neutron_migrate_instance_start(op->host->neutron, op->ctx, op->instance,
+    return neutron_migrate_instance_start(op->host->neutron, op->ctx, op->instance,
                                           resize->migration->dest_compute, err) &&
            move_save_status(op, resize->migration, "post-migrating", err) && hand_over(resize, disks, err);
 }
@@ -513,7 +512,8 @@ make_guest(Resize *resize, NovaError **err)
     if (!resize->plan || !disk_move_convert(options, op->instance->uuid, disks, err) ||
         !mark_disks(op, err) ||
         !step_create_disks(op->host, op->ctx, op->instance, resize->plan, err) ||
-        !volumes_arrive(op, resize->plan->bdms, resize->plan->devices, err) || !step_start_guest(op->host, op->ctx, op->instance, &start, err))
+        !volumes_open(op, resize->plan->bdms, resize->plan->devices, err) ||
+        !step_start_guest(op->host, op->ctx, op->instance, &start, err))
         return false;
     if (!start.stays_off)
         sync_time(op);
@@ -548,7 +548,7 @@ finish(Resize *resize, NovaError **err)
             move_set_flavor(instance, old);
         return false;
     }
-    return volumes_complete(op, err) && announce_resized(resize, err);
+    return announce_resized(resize, err);
 }
 
 /* The server is this host's, running or not: so are its allocations; those of the old size end. */

@@ -4,7 +4,6 @@
 #define LOG_NAME "kilonova.compute.resize"
 #include "compute/ops/ops.h"
 
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,6 +15,7 @@
 #include "compute/ops/spawn.h"
 #include "compute/ops/steps.h"
 #include "compute/ops/volume_steps.h"
+#include "compute/recovery.h"
 #include "storage/disk_move.h"
 #include "storage/disks.h"
 #include "storage/instance_folder.h"
@@ -152,27 +152,6 @@ op_confirm_resize(Operation *op, NovaError **err)
 
 /* ---- revert_resize: on the target ---- */
 
-/* A file that both ends see says that they share the folder. Any doubt means that they do: disks
- * that are not removed can be removed later. */
-static bool
-is_storage_shared(Operation *op, const char *source)
-{
-    g_autofree char *path = disks_path(op->host->options, op->instance->uuid, "tmpXXXXXX");
-    int fd = mkostemp(path, O_CLOEXEC);
-    json_auto_t *args = NULL, *answer = NULL;
-    g_autoptr(NovaError) error = NULL;
-
-    if (fd < 0)
-        return true;
-    close(fd);
-    args = json_pack("{s:{s:s}}", "data", "filename", path);
-    answer = peers_call(op->host->peers, op->ctx, source, "check_instance_shared_storage", args, &error);
-    unlink(path);
-    if (!answer)
-        LOG_ERROR("Failed to check if instance shared: %s", nova_error_details(error));
-    return !answer || json_is_true(answer);
-}
-
 bool
 op_check_instance_shared_storage(Operation *op, NovaError **err)
 {
@@ -187,20 +166,16 @@ op_check_instance_shared_storage(Operation *op, NovaError **err)
 static bool
 remove_new(Operation *op, const Migration *migration, const NetworkInfo *network, NovaError **err)
 {
-    bool is_shared = is_storage_shared(op, migration->source_compute);
+    bool is_shared = recovery_shares_folder(op->host, op->ctx, op->instance->uuid, migration->source_compute);
 
     g_autoptr(GPtrArray) bdms =
         conductor_bdms_by_instance(op->host->conductor, op->ctx, op->instance->uuid, err);
-    g_autoptr(BlockDevices) devices = NULL;
 
     if (!bdms || !step_destroy_guest(op->host, op->instance, network, is_shared, err))
         return false;
-    devices = block_device_info_make(op->instance, bdms, VOLUMES_CONNECTED);
-    volumes_forget_closed(op, devices);
-    volumes_let_go(op->host, op->ctx, op->instance, devices);
     if (!is_shared && !disks_delete(op->host->options, op->instance->uuid))
         LOG_WARNING("Some files of the instance could not be removed");
-    return volumes_reserve_anew(op, bdms, err);
+    return volumes_close(op, bdms, true, err);
 }
 
 static bool
@@ -272,7 +247,7 @@ make_old_guest(Operation *op, const NetworkInfo *network, NovaError **err)
         !disks_mark(op->host->options, op->instance->uuid, DISK_MARK_RETURN, err))
         return false;
     plan = step_plan_guest(op->host, op->ctx, op->instance, err);
-    if (!plan || !volumes_arrive(op, plan->bdms, plan->devices, err))
+    if (!plan || !volumes_open(op, plan->bdms, plan->devices, err))
         return false;
     if (!start.stays_off)
         waiter = spawn_prepare_plug_events(op, plan);
@@ -301,8 +276,7 @@ take_back(Operation *op, Migration *migration, NovaError **err)
         !conductor_drop_migration_context(op->host->conductor, op->ctx, op->instance, err))
         return false;
     OBJECT_SET_STRING(op->instance, launched_at, now);
-    return conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT(RESIZE_REVERTING), err) &&
-           volumes_complete(op, err);
+    return conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT(RESIZE_REVERTING), err);
 }
 
 /* ACTIVE; or STOPPED by way of the ordinary stop, as Nova does. */

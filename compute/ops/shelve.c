@@ -59,22 +59,18 @@ remove_from_host(Operation *op, NovaError **err)
     g_autoptr(GPtrArray) ports = g_ptr_array_new();
     g_autoptr(GPtrArray) bdms =
         network ? conductor_bdms_by_instance(op->host->conductor, op->ctx, op->instance->uuid, err) : NULL;
-    g_autoptr(BlockDevices) devices = NULL;
 
     if (!bdms)
         return false;
-    devices = block_device_info_make(op->instance, bdms, VOLUMES_CONNECTED);
     for (guint i = 0; i < network->vifs->len; i++)
         g_ptr_array_add(ports, ((Vif *)network->vifs->pdata[i])->id);
     if (!step_destroy_guest(op->host, op->instance, network, false, err) ||
         !disks_remove_volumes(op->host->options, op->instance->uuid, err))
         return false;
     neutron_unbind_ports(op->host->neutron, op->ctx, ports, false); /* nobody knows how to unplug them then */
-    volumes_forget_closed(op, devices);
-    volumes_let_go(op->host, op->ctx, op->instance, devices);
     if (!disks_delete(op->host->options, op->instance->uuid))
         LOG_WARNING("Some files of the instance could not be removed");
-    return volumes_reserve_anew(op, bdms, err);
+    return volumes_close(op, bdms, true, err);
 }
 
 /* Before the state says so: who polls it may want the room at once. */

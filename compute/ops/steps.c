@@ -349,7 +349,7 @@ close_old_guest(Host *host, const RequestContext *ctx, Instance *instance, const
                 NovaError **err)
 {
     if (!step_destroy_guest(host, instance, plan->network, true, err) ||
-        !volumes_disconnect(host, ctx, instance, plan->devices, true, err))
+        !volumes_disconnect(host, ctx, instance, plan->devices, err))
         return false;
     volumes_try_refresh(host, ctx, plan->devices);
     return true;

@@ -12,14 +12,11 @@
 static bool
 shut_down(Operation *op, const NetworkInfo *network, const GPtrArray *bdms, NovaError **err)
 {
-    g_autoptr(BlockDevices) devices = block_device_info_make(op->instance, bdms, VOLUMES_CONNECTED);
-
     notifier_instance(op->host->notifier, op->ctx, op->instance, "shutdown", "start", NULL);
     LOG_INFO("Terminating instance");
     if (!step_destroy_guest(op->host, op->instance, network, false, err))
         return false;
-    volumes_forget_closed(op, devices);
-    volumes_let_go(op->host, op->ctx, op->instance, devices);
+    volumes_release(op, bdms);
     LOG_INFO("Instance destroyed successfully.");
     return true;
 }
@@ -94,7 +91,6 @@ delete_instance(Operation *op, NovaError **err)
         !release_ports(op, err))
         return false;
     shares_deny_all(op);
-    volumes_release(host, op->ctx, op->instance, bdms);
     notifier_instance(host->notifier, op->ctx, op->instance, "shutdown", "end", NULL);
     volumes_delete(host, op->ctx, bdms);
     if (!record_deleted(op, err))

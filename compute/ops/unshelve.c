@@ -23,6 +23,7 @@ typedef struct Unshelve {
     GuestPlan *plan;
     bool is_claimed;
     bool is_spawned; /* by the process before us */
+    bool has_guest;  /* or may have, by that one or by us */
 } Unshelve;
 
 static void
@@ -109,8 +110,12 @@ claim_and_spawn(Unshelve *unshelve, NovaError **err)
     if (!plan_guest(unshelve, err))
         return false;
     spawn.plan = unshelve->plan;
-    return unshelve->is_spawned ||
-           (volumes_prepare(op, unshelve->plan->devices, err) && spawn_guest(&spawn, err));
+    if (unshelve->is_spawned)
+        return true;
+    if (!volumes_prepare(op, unshelve->plan->bdms, unshelve->plan->devices, err))
+        return false;
+    unshelve->has_guest = true;
+    return spawn_guest(&spawn, err);
 }
 
 static bool
@@ -133,39 +138,27 @@ read_rows(Unshelve *unshelve, NovaError **err)
                           : conductor_bdms_by_instance(op->host->conductor, op->ctx, op->instance->uuid, err);
 }
 
-static void
-disconnect_volumes(Operation *op, const GPtrArray *bdms)
-{
-    g_autoptr(BlockDevices) devices = block_device_info_make(op->instance, bdms, VOLUMES_CONNECTED);
-
-    volumes_forget_closed(op, devices);
-    volumes_let_go(op->host, op->ctx, op->instance, devices);
-}
-
-/* Those of a guest that ran are connected. They stay the server's, reserved. */
+/* Whatever of them was opened. They stay the server's, reserved. */
 static void
 close_volumes(Unshelve *unshelve)
 {
-    Operation *op = unshelve->op;
     g_autoptr(NovaError) error = NULL;
     g_autoptr(GPtrArray) bdms = NULL;
 
     if (!unshelve->plan && !unshelve->is_spawned)
         return;
     bdms = read_rows(unshelve, &error);
-    if (bdms && unshelve->is_spawned)
-        disconnect_volumes(op, bdms);
-    if (!bdms || !volumes_reserve_anew(op, bdms, &error))
+    if (!bdms || !volumes_close(unshelve->op, bdms, true, &error))
         LOG_ERROR("Reserving the volumes of the shelved instance: %s", nova_error_details(error));
 }
 
 static bool
-undo_spawned(Unshelve *unshelve)
+undo_guest(Unshelve *unshelve)
 {
     Operation *op = unshelve->op;
     g_autoptr(NetworkInfo) network = step_cached_network(op->instance, NULL);
 
-    return step_undo_guest(op->host, op->instance, network);
+    return !unshelve->has_guest || step_undo_guest(op->host, op->instance, network);
 }
 
 /* It stays shelved, on no host; who asked may ask again. But a guest that may still run stays where it is. */
@@ -176,7 +169,7 @@ unshelve_failed(Unshelve *unshelve, NovaError *error, NovaError **err)
     g_autoptr(NovaError) failure = NULL, volumes = NULL;
 
     LOG_ERROR("Instance failed to spawn: %s", nova_error_details(error));
-    if (unshelve->is_spawned && !undo_spawned(unshelve)) {
+    if (!undo_guest(unshelve)) {
         undisguise(unshelve);
         return nova_error_propagate(err, error);
     }
@@ -208,10 +201,10 @@ begin_again(Unshelve *unshelve, NovaError **err)
     OBJECT_SET_STRING(instance, image_ref, asked->image_ref);
     OBJECT_SET_STRING(instance, key_data, asked->key_data);
     OBJECT_SET(instance, auto_disk_config, asked->auto_disk_config);
-    unshelve->is_spawned = step_power_state(op->host, instance) == POWER_STATE_RUNNING;
-    if (!unshelve->is_spawned)
-        recovery_remove_local(op->host, instance->uuid);
-    return true;
+    unshelve->is_spawned = unshelve->has_guest =
+        step_power_state(op->host, instance) == POWER_STATE_RUNNING;
+    return unshelve->is_spawned || recovery_remove_local(op->host, instance->uuid) ||
+           nova_error_set(err, NOVA_ERROR_NOVA_EXCEPTION, "The guest of an interrupted unshelve cannot be removed");
 }
 
 bool

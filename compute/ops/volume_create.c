@@ -248,17 +248,32 @@ save_row(Operation *op, BlockDeviceMapping *bdm)
         LOG_WARNING("Saving the block device mapping of %s: %s", bdm->volume_id, nova_error_details(error));
 }
 
+/* After a failure the volume is free again. */
+static bool
+attach_or_release(Operation *op, BlockDeviceMapping *bdm, bool again, NovaError **err)
+{
+    g_autoptr(NovaError) undo = NULL;
+
+    if (volume_attach(op->host, op->ctx, op->instance, bdm, &(VolumeAttach){.again = again}, err))
+        return true;
+    if (bdm->attachment_id && !cinder_attachment_delete(op->host->cinder, op->ctx, bdm->attachment_id, &undo))
+        LOG_WARNING("Attachment %s of volume %s is left: %s", bdm->attachment_id, bdm->volume_id,
+                    nova_error_details(undo));
+    return false;
+}
+
 static bool
 prepare(Operation *op, BlockDevice *device, NovaError **err)
 {
     BlockDeviceMapping *bdm = device->mapping;
+    bool is_new = !bdm->volume_id;
 
     announce(device);
     OBJECT_SET_STRING(bdm, device_name, device->device_name);
     OBJECT_SET_STRING(bdm, disk_bus, device->disk_bus);
     OBJECT_SET_STRING(bdm, device_type, device->device_type);
-    if ((!bdm->volume_id && !make_volume(op, bdm, err)) ||
-        !volume_attach(op->host, op->ctx, op->instance, bdm, false, err)) {
+    if ((is_new && !make_volume(op, bdm, err)) ||
+        !attach_or_release(op, bdm, op->is_resumed && !is_new, err)) {
         save_row(op, bdm);
         return false;
     }
@@ -278,23 +293,12 @@ prepare_failed(NovaError *error, NovaError **err)
     return false;
 }
 
-/* Volumes that were opened by a process before us are closed first. */
-static bool
-begin_again(Operation *op, const BlockDevices *devices, NovaError **err)
-{
-    g_autoptr(GPtrArray) bdms = g_ptr_array_new();
-
-    for (guint i = 0; i < devices->volumes->len; i++)
-        g_ptr_array_add(bdms, ((BlockDevice *)devices->volumes->pdata[i])->mapping);
-    return bdms->len == 0 || volumes_reserve_anew(op, bdms, err);
-}
-
 bool
-volumes_prepare(Operation *op, const BlockDevices *devices, NovaError **err)
+volumes_prepare(Operation *op, const GPtrArray *bdms, const BlockDevices *devices, NovaError **err)
 {
     NovaError *error = NULL;
 
-    if (op->is_resumed && !begin_again(op, devices, &error))
+    if (!volumes_forget_left_over(op, bdms, &error))
         return prepare_failed(error, err);
     for (guint i = 0; i < devices->volumes->len; i++)
         if (!prepare(op, devices->volumes->pdata[i], &error))

@@ -17,6 +17,41 @@ id_of(const BlockDeviceMapping *bdm)
     return bdm->volume_id ? bdm->volume_id : "None";
 }
 
+/* Of a volume that several servers here may have, one lets go at a time: the last has to know that it is. */
+static void
+lock_shared(Host *host, const BlockDeviceMapping *bdm, const json_t *connection_info)
+{
+    if (volume_is_multiattach(connection_info))
+        connectors_lock_volume(host->connectors, id_of(bdm));
+}
+
+static void
+unlock_shared(Host *host, const BlockDeviceMapping *bdm, const json_t *connection_info)
+{
+    if (volume_is_multiattach(connection_info))
+        connectors_unlock_volume(host->connectors, id_of(bdm));
+}
+
+static bool
+disconnect(Host *host, const RequestContext *ctx, const Instance *instance, const BlockDevice *device,
+           const VolumeDisconnect *how, NovaError **err)
+{
+    bool ok;
+
+    if (!device->connection_info)
+        return true;
+    lock_shared(host, device->mapping, device->connection_info);
+    ok = volume_disconnect(host, ctx, instance, device->connection_info, how, err);
+    unlock_shared(host, device->mapping, device->connection_info);
+    return ok;
+}
+
+static void
+ignore(const BlockDeviceMapping *bdm, const NovaError *error)
+{
+    LOG_WARNING("Ignoring Volume Error on vol %s: %s", id_of(bdm), nova_error_details(error));
+}
+
 static void
 let_go(Host *host, const RequestContext *ctx, const Instance *instance, const BlockDevices *devices,
        guint n, const VolumeDisconnect *how)
@@ -25,10 +60,8 @@ let_go(Host *host, const RequestContext *ctx, const Instance *instance, const Bl
         const BlockDevice *device = devices->volumes->pdata[i];
         g_autoptr(NovaError) error = NULL;
 
-        if (device->connection_info &&
-            !volume_disconnect(host, ctx, instance, device->connection_info, how, &error))
-            LOG_WARNING("Ignoring Volume Error on vol %s: %s", id_of(device->mapping),
-                        nova_error_details(error));
+        if (!disconnect(host, ctx, instance, device, how, &error))
+            ignore(device->mapping, error);
     }
 }
 
@@ -53,17 +86,15 @@ volumes_connect(Host *host, const RequestContext *ctx, const Instance *instance,
 
 bool
 volumes_disconnect(Host *host, const RequestContext *ctx, const Instance *instance,
-                   const BlockDevices *devices, bool keeps_secrets, NovaError **err)
+                   const BlockDevices *devices, NovaError **err)
 {
-    const VolumeDisconnect how = {.keeps_secret = keeps_secrets};
     NovaError *first = NULL;
 
     for (guint i = 0; devices && i < devices->volumes->len; i++) {
-        const BlockDevice *device = devices->volumes->pdata[i];
         g_autoptr(NovaError) error = NULL;
 
-        if (device->connection_info &&
-            !volume_disconnect(host, ctx, instance, device->connection_info, &how, &error) && !first)
+        if (!disconnect(host, ctx, instance, devices->volumes->pdata[i],
+                        &(VolumeDisconnect){.keeps_secret = true}, &error) && !first)
             first = g_steal_pointer(&error);
     }
     return !first || nova_error_propagate(err, first);
@@ -77,19 +108,6 @@ volumes_let_go(Host *host, const RequestContext *ctx, const Instance *instance, 
 }
 
 /* ---- what Cinder says of the connections ---- */
-
-void
-volumes_forget_closed(Operation *op, const BlockDevices *devices)
-{
-    for (guint i = 0; op->is_resumed && devices && i < devices->volumes->len; i++) {
-        BlockDevice *device = devices->volumes->pdata[i];
-
-        if (!device->connection_info || volume_is_exported(op->host, op->ctx, device->mapping))
-            continue;
-        LOG_INFO("Volume %s was disconnected before", id_of(device->mapping));
-        g_clear_pointer(&device->connection_info, json_decref);
-    }
-}
 
 static bool
 refresh(Host *host, const RequestContext *ctx, BlockDevice *device, NovaError **err)
@@ -182,18 +200,6 @@ delete_strangers(Host *host, const RequestContext *ctx, const json_t *attachment
     }
 }
 
-/* The process before us may have ended between one attachment and the other. */
-static bool
-delete_left_over(Operation *op, const GPtrArray *bdms, NovaError **err)
-{
-    json_auto_t *attachments =
-        cinder_attachments_of_instance(op->host->cinder, op->ctx, op->instance->uuid, err);
-
-    if (attachments)
-        delete_strangers(op->host, op->ctx, attachments, bdms);
-    return attachments != NULL;
-}
-
 static bool
 has_volumes(const GPtrArray *bdms)
 {
@@ -204,57 +210,48 @@ has_volumes(const GPtrArray *bdms)
 }
 
 bool
-volumes_reserve_anew(Operation *op, const GPtrArray *bdms, NovaError **err)
+volumes_forget_left_over(Operation *op, const GPtrArray *bdms, NovaError **err)
 {
-    if (op->is_resumed && has_volumes(bdms) && !delete_left_over(op, bdms, err))
-        return false;
-    for (guint i = 0; i < bdms->len; i++)
-        if (is_attached(bdms->pdata[i]) && !reserve_anew(op, bdms->pdata[i], err))
-            return false;
-    return true;
+    json_auto_t *attachments = NULL;
+
+    if (!op->is_resumed || !has_volumes(bdms))
+        return true;
+    attachments = cinder_attachments_of_instance(op->host->cinder, op->ctx, op->instance->uuid, err);
+    if (attachments)
+        delete_strangers(op->host, op->ctx, attachments, bdms);
+    return attachments != NULL;
 }
 
+/* ---- opening ---- */
+
+/* A row from before attachments has no more than a connection to ask for. */
 static bool
-open_volume(Operation *op, const BlockDeviceMapping *bdm, NovaError **err)
+open_volume(Operation *op, BlockDevice *device, NovaError **err)
 {
-    json_auto_t *connector = connectors_host(op->host->connectors);
-    json_auto_t *connection = cinder_attachment_update(op->host->cinder, op->ctx, bdm->attachment_id,
-                                                       connector, bdm->device_name, err);
+    BlockDeviceMapping *bdm = device->mapping;
+    const VolumeAttach how = {.again = op->is_resumed, .moves = true};
 
-    return connection != NULL;
-}
-
-bool
-volumes_arrive(Operation *op, const GPtrArray *bdms, const BlockDevices *devices, NovaError **err)
-{
-    if (op->is_resumed && !volumes_reserve_anew(op, bdms, err)) /* they may have been opened */
+    if (!bdm->attachment_id)
+        return refresh(op->host, op->ctx, device, err);
+    if (!volume_attach(op->host, op->ctx, op->instance, bdm, &how, err))
         return false;
-    for (guint i = 0; i < bdms->len; i++)
-        if (is_attached(bdms->pdata[i]) && !open_volume(op, bdms->pdata[i], err))
-            return false;
-    for (guint i = 0; i < devices->volumes->len; i++)
-        if (!refresh(op->host, op->ctx, devices->volumes->pdata[i], err))
-            return false;
+    json_decref(device->connection_info);
+    device->connection_info = volume_connection_info(bdm);
     return true;
 }
 
 bool
-volumes_complete(Operation *op, NovaError **err)
+volumes_open(Operation *op, const GPtrArray *bdms, const BlockDevices *devices, NovaError **err)
 {
-    g_autoptr(GPtrArray) bdms =
-        conductor_bdms_by_instance(op->host->conductor, op->ctx, op->instance->uuid, err);
-
-    for (guint i = 0; bdms && i < bdms->len; i++) {
-        const BlockDeviceMapping *bdm = bdms->pdata[i];
-
-        if (is_attached(bdm) &&
-            !cinder_attachment_complete(op->host->cinder, op->ctx, bdm->attachment_id, err))
+    if (!volumes_forget_left_over(op, bdms, err))
+        return false;
+    for (guint i = 0; i < devices->volumes->len; i++)
+        if (!open_volume(op, devices->volumes->pdata[i], err))
             return false;
-    }
-    return bdms != NULL;
+    return true;
 }
 
-/* ---- the end ---- */
+/* ---- closing ---- */
 
 static void
 release_or_log(Host *host, const RequestContext *ctx, const Instance *instance, const BlockDeviceMapping *bdm)
@@ -269,13 +266,6 @@ release_or_log(Host *host, const RequestContext *ctx, const Instance *instance, 
         LOG_WARNING("Ignoring unknown exception for volume %s: %s", bdm->volume_id, nova_error_details(error));
 }
 
-void
-volumes_release(Host *host, const RequestContext *ctx, const Instance *instance, const GPtrArray *bdms)
-{
-    for (guint i = 0; i < bdms->len; i++)
-        release_or_log(host, ctx, instance, bdms->pdata[i]);
-}
-
 static void
 forget_connection(Host *host, const RequestContext *ctx, BlockDeviceMapping *bdm)
 {
@@ -288,13 +278,80 @@ forget_connection(Host *host, const RequestContext *ctx, BlockDeviceMapping *bdm
         LOG_WARNING("The mapping of volume %s keeps its connection: %s", id_of(bdm), nova_error_details(error));
 }
 
-void
-volumes_close(Host *host, const RequestContext *ctx, const Instance *instance, const GPtrArray *bdms)
+/* How a volume leaves this host. */
+typedef struct Close {
+    bool force;    /* one that cannot be disconnected does not keep the others */
+    bool releases; /* the server does not keep it */
+} Close;
+
+/* What Cinder does not export was disconnected before, or never connected: it may be another server's here by
+ * now. */
+static bool
+disconnect_exported(Operation *op, const BlockDeviceMapping *bdm, const json_t *connection_info, bool force,
+                    NovaError **err)
 {
-    volumes_release(host, ctx, instance, bdms);
-    for (guint i = 0; i < bdms->len; i++)
-        forget_connection(host, ctx, bdms->pdata[i]);
+    const VolumeDisconnect how = {.force = force};
+    NovaError *error = NULL;
+
+    if (json_object_size(connection_info) == 0 || !volume_is_exported(op->host, op->ctx, bdm) ||
+        volume_disconnect(op->host, op->ctx, op->instance, connection_info, &how, &error))
+        return true;
+    if (!force)
+        return nova_error_propagate(err, error);
+    ignore(bdm, error);
+    nova_error_free(error);
+    return true;
 }
+
+static bool
+end_attachment(Operation *op, BlockDeviceMapping *bdm, bool releases, NovaError **err)
+{
+    if (!releases)
+        return !bdm->attachment_id || reserve_anew(op, bdm, err);
+    release_or_log(op->host, op->ctx, op->instance, bdm);
+    forget_connection(op->host, op->ctx, bdm);
+    return true;
+}
+
+static bool
+close_volume(Operation *op, BlockDeviceMapping *bdm, const Close *how, NovaError **err)
+{
+    json_auto_t *info = volume_connection_info(bdm);
+    bool ok;
+
+    if (!block_device_info_is_volume(bdm) || !bdm->volume_id)
+        return true;
+    lock_shared(op->host, bdm, info);
+    ok = disconnect_exported(op, bdm, info, how->force, err) && end_attachment(op, bdm, how->releases, err);
+    unlock_shared(op->host, bdm, info);
+    return ok;
+}
+
+static bool
+close_all(Operation *op, const GPtrArray *bdms, const Close *how, NovaError **err)
+{
+    for (guint i = 0; i < bdms->len; i++)
+        if (!close_volume(op, bdms->pdata[i], how, err))
+            return false;
+    return true;
+}
+
+bool
+volumes_close(Operation *op, const GPtrArray *bdms, bool force, NovaError **err)
+{
+    return volumes_forget_left_over(op, bdms, err) && close_all(op, bdms, &(Close){.force = force}, err);
+}
+
+void
+volumes_release(Operation *op, const GPtrArray *bdms)
+{
+    g_autoptr(NovaError) error = NULL;
+
+    if (!close_all(op, bdms, &(Close){.force = true, .releases = true}, &error))
+        LOG_ERROR("Releasing the volumes: %s", nova_error_details(error));
+}
+
+/* ---- the end ---- */
 
 static void
 delete_or_log(Host *host, const RequestContext *ctx, const BlockDeviceMapping *bdm)

@@ -11,11 +11,32 @@
 #include "compute/operation.h"
 #include "compute/xml/block_devices.h"
 
-/* Volumes that the rows ask for and that do not exist are made, and all are opened: after it every one of
- * 'devices' has its connection_info (_prep_block_device()). OverQuota; else InvalidBDM with the text of
- * what happened. What a failed call has made of a volume that is its own is gone again; volumes_abandon()
- * undoes the rest. */
-bool volumes_prepare(Operation *op, const BlockDevices *devices, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+/* ---- the pair: a server's volumes are opened to this host before its guest is made, and closed when its
+ *      guest is gone. Either may be begun again by a process after one that was killed in it. ---- */
+
+/* Each is exported to this host, its attachment is complete and its row and device have the connection: from
+ * here on another server's last look sees this one. Rows of other devices are passed over. */
+bool volumes_open(Operation *op, const GPtrArray *bdms, const BlockDevices *devices, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+/* Each, as far as Cinder exports it, is disconnected, then reserved by a new attachment before the old one
+ * goes (_terminate_volume_connections()): the server keeps it. 'force': although it cannot be disconnected, or
+ * what the guest wrote last not be flushed. */
+bool volumes_close(Operation *op, const GPtrArray *bdms, bool force, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+/* The same by force for a server that is gone, or may be built elsewhere: the attachments go, the rows forget
+ * how this host reached the volumes. Failures are logged. */
+void volumes_release(Operation *op, const GPtrArray *bdms);
+
+/* volumes_open() for a server that has not been here: volumes that its rows ask for and that do not exist are
+ * made first (_prep_block_device()). OverQuota; else InvalidBDM with the text of what happened. What a failed
+ * call has made of a volume that is its own is gone again; volumes_abandon() undoes the rest. */
+bool volumes_prepare(Operation *op, const GPtrArray *bdms, const BlockDevices *devices, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+
+/* All of these begin with it: attachments of the server that no row has, because a process before us ended
+ * between one and the other, go. */
+bool volumes_forget_left_over(Operation *op, const GPtrArray *bdms, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+
+/* ---- a server that goes ---- */
 
 /* A server that will not be built: its attachments go, volumes that would be deleted with the server go
  * with their rows (_cleanup_volumes()). Failures are logged. */
@@ -25,42 +46,25 @@ void volumes_abandon(Host *host, const RequestContext *ctx, Instance *instance, 
  * and that no row has go as they would with the server. */
 void volumes_discard_made(Operation *op, const GPtrArray *bdms);
 
+/* And the volumes that go with a server, when they are released. */
+void volumes_delete(Host *host, const RequestContext *ctx, const GPtrArray *bdms);
+
+/* ---- a guest that starts, or starts again, on this host: its volumes stay open ---- */
+
 /* What this host needs for the domain: devices, mounts, secrets. On failure what this call connected is
  * connected no more. */
 bool volumes_connect(Host *host, const RequestContext *ctx, const Instance *instance,
                      const BlockDevices *devices, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
-/* And not any more, once no domain uses them. Goes on after a failure and returns the first. */
+/* And not any more, once no domain uses them, but for the secrets, which only a user's token can get again.
+ * Goes on after a failure and returns the first. */
 bool volumes_disconnect(Host *host, const RequestContext *ctx, const Instance *instance,
-                        const BlockDevices *devices, bool keeps_secrets, NovaError **err)
-    G_GNUC_WARN_UNUSED_RESULT;
-/* The same for a server that is deleted: failures are logged. */
+                        const BlockDevices *devices, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+/* The same, of a guest that did not come to be: secrets go, too, failures are logged. */
 void volumes_let_go(Host *host, const RequestContext *ctx, const Instance *instance,
                     const BlockDevices *devices);
 
-/* Before one of these in an operation that a process before us may have taken further: what Cinder does not
- * export any more was disconnected, and may be another server's here by now. */
-void volumes_forget_closed(Operation *op, const BlockDevices *devices);
-
 /* The connections as Cinder has them now; where it does not answer, the old ones will do. */
 void volumes_try_refresh(Host *host, const RequestContext *ctx, const BlockDevices *devices);
-
-/* ---- all rows of a server; those of other devices are passed over ---- */
-
-/* The server leaves this host, or its volumes are closed and opened again: each is reserved by a new
- * attachment before the old one goes (_terminate_volume_connections()). */
-bool volumes_reserve_anew(Operation *op, const GPtrArray *bdms, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
-/* The server has come to this host: its attachments are opened to it, 'devices' has the connections. */
-bool volumes_arrive(Operation *op, const GPtrArray *bdms, const BlockDevices *devices, NovaError **err)
-    G_GNUC_WARN_UNUSED_RESULT;
-/* And its guest is here, too: all attachments of the server are complete. */
-bool volumes_complete(Operation *op, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
-
-/* The server is gone: the attachments go. Failures are logged. */
-void volumes_release(Host *host, const RequestContext *ctx, const Instance *instance, const GPtrArray *bdms);
-/* The same for a server that may be built elsewhere: the rows forget how this host reached the volumes. */
-void volumes_close(Host *host, const RequestContext *ctx, const Instance *instance, const GPtrArray *bdms);
-/* And the volumes that go with it. */
-void volumes_delete(Host *host, const RequestContext *ctx, const GPtrArray *bdms);
 
 /* The notification "volume_detach" of a volume, in this phase. */
 void volume_announce_detach(Host *host, const RequestContext *ctx, Instance *instance,

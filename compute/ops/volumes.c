@@ -157,13 +157,13 @@ mapping_to_attach(const Operation *op, NovaError **err)
 static bool
 attach(Operation *op, const RequestContext *ctx, BlockDeviceMapping *bdm, NovaError **err)
 {
+    const VolumeAttach how = {.to_guest = true, .again = op->is_resumed};
     NovaError *error = NULL;
 
     LOG_INFO("Attaching volume %s to %s", bdm->volume_id, bdm->device_name);
     notify(op, ctx, "volume_attach", "start", bdm->volume_id, NULL);
     operation_step(op, "attaching the volume");
-    if (op->is_resumed ? volume_attach_again(op->host, ctx, op->instance, bdm, &error)
-                       : volume_attach(op->host, ctx, op->instance, bdm, true, &error)) {
+    if (volume_attach(op->host, ctx, op->instance, bdm, &how, &error)) {
         notify(op, ctx, "volume_attach", "end", bdm->volume_id, NULL);
         return true;
     }
@@ -180,18 +180,27 @@ forget_closed(const Operation *op, const RequestContext *ctx, BlockDeviceMapping
         OBJECT_SET_STRING(bdm, connection_info, NULL);
 }
 
-/* An attach that did not begin, or was begun by a process before us. False: the server may still have it. */
+/* What a process before us had begun, the guest may have: it is asked, whether or not the mapping says so. */
 static bool
-take_back(Operation *op, const RequestContext *ctx, BlockDeviceMapping *bdm)
+take_back(Operation *op, const RequestContext *ctx, BlockDeviceMapping *bdm, NovaError **err)
+{
+    if (!op->is_resumed)
+        return !bdm->attachment_id || volume_release(op->host, ctx, op->instance, bdm, err);
+    forget_closed(op, ctx, bdm);
+    return volume_detach(op->host, ctx, op->instance, bdm, err);
+}
+
+/* The mapping goes with the volume; it stays with one that the server may still have. */
+static void
+give_up(Operation *op, const RequestContext *ctx, BlockDeviceMapping *bdm)
 {
     g_autoptr(NovaError) error = NULL;
+    bool is_free = take_back(op, ctx, bdm, &error);
 
-    forget_closed(op, ctx, bdm);
-    if (op->is_resumed ? volume_detach(op->host, ctx, op->instance, bdm, &error)
-                       : volume_release(op->host, ctx, op->instance, bdm, &error))
-        return true;
-    LOG_WARNING("Volume %s stays attached: %s", bdm->volume_id, nova_error_details(error));
-    return !op->is_resumed;
+    if (!is_free)
+        LOG_WARNING("Volume %s stays attached: %s", bdm->volume_id, nova_error_details(error));
+    if (is_free || !op->is_resumed)
+        destroy_mapping(op, bdm);
 }
 
 bool
@@ -202,14 +211,9 @@ op_attach_volume(Operation *op, NovaError **err)
 
     if (!bdm)
         return false;
-    if (!step_load_instance(op->host, op->ctx, op->instance, err)) {
-        if (take_back(op, ctx, bdm))
-            destroy_mapping(op, bdm);
-        return false;
-    }
-    if (attach(op, ctx, bdm, err))
+    if (step_load_instance(op->host, op->ctx, op->instance, err) && attach(op, ctx, bdm, err))
         return true;
-    destroy_mapping(op, bdm);
+    give_up(op, ctx, bdm);
     return false;
 }
 

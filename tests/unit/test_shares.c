@@ -8,8 +8,7 @@
 #include "agent/base/json.h"
 #include "compute/ops/ops.h"
 #include "compute/ops/shares.h"
-#include "tests/fakes/fake_http.h"
-#include "tests/fakes/fake_rpc.h"
+#include "tests/fakes/fake_cloud.h"
 
 #define SHARE "00000000-0000-4000-8000-00000000000a"
 #define SELF "00000000-0000-4000-8000-000000000001"
@@ -22,31 +21,16 @@
     "\"access_level\": \"rw\", \"state\": \"" state "\"}"
 #define NO_RULES "{\"access_list\": []}"
 
-static char *no_drivers[] = {NULL};
-
 typedef struct Cloud {
-    FakeHttp *manila;
-    Options options;
-    Keystone *keystone;
-    Host host;
-    RequestContext *ctx;
-    Instance instance;
-    json_t *mappings;  /* of the share, as the database has them */
+    FakeCloud fake;
+    json_t *mappings;   /* of the share, as the database has them */
     json_t *neighbours; /* uuids of servers on this host */
-    GPtrArray *done;    /* "save inactive", "delete" */
 } Cloud;
-
-static json_t *
-object(const char *name, const char *version, json_t *data)
-{
-    return json_pack("{s:s, s:s, s:s, s:o}", "nova_object.name", name, "nova_object.namespace", "nova",
-                     "nova_object.version", version, "nova_object.data", data);
-}
 
 static json_t *
 mapping(const char *uuid, const char *status, const char *proto)
 {
-    return object("ShareMapping", "1.2", json_pack("{s:s, s:s, s:s, s:s}", "instance_uuid", uuid, "share_id",
+    return fake_object("ShareMapping", "1.2", json_pack("{s:s, s:s, s:s, s:s}", "instance_uuid", uuid, "share_id",
                                                    SHARE, "status", status, "share_proto", proto));
 }
 
@@ -58,8 +42,8 @@ neighbours(const Cloud *cloud)
     json_t *uuid;
 
     json_array_foreach (cloud->neighbours, i, uuid)
-        json_array_append_new(list, object("Instance", "2.8", json_pack("{s:O}", "uuid", uuid)));
-    return object("InstanceList", "2.6", json_pack("{s:o}", "objects", list));
+        json_array_append_new(list, fake_object("Instance", "2.8", json_pack("{s:O}", "uuid", uuid)));
+    return fake_object("InstanceList", "2.6", json_pack("{s:o}", "objects", list));
 }
 
 static json_t *
@@ -72,14 +56,13 @@ answer(const RpcTarget *target, const char *method, json_t *args, void *user, No
     (void)method;
     (void)err;
     if (strcmp(asked, "get_by_share_id") == 0 || strcmp(asked, "get_by_instance_uuid") == 0)
-        return object("ShareMappingList", "1.0", json_pack("{s:O}", "objects", cloud->mappings));
+        return fake_object("ShareMappingList", "1.0", json_pack("{s:O}", "objects", cloud->mappings));
     if (strcmp(asked, "get_by_filters") == 0)
         return neighbours(cloud);
-    g_ptr_array_add(cloud->done,
-                    strcmp(asked, "save") != 0
-                        ? g_strdup(asked)
-                        : g_strdup_printf("save %s", json_string_value(json_path(args, "objinst", "nova_object.data",
-                                                                                 "status", NULL))));
+    g_string_append_printf(cloud->fake.done, "%s%s", cloud->fake.done->len > 0 ? ", " : "", asked);
+    if (strcmp(asked, "save") == 0)
+        g_string_append_printf(cloud->fake.done, " %s",
+                               json_string_value(json_path(args, "objinst", "nova_object.data", "status", NULL)));
     return json_pack("[{}, n]");
 }
 
@@ -88,28 +71,13 @@ set_up(void **state)
 {
     Cloud *cloud = g_new0(Cloud, 1);
 
-    cloud->manila = fake_http_new();
-    cloud->keystone = keystone_new();
-    cloud->options.manila.auth.auth_type = "none";
-    cloud->options.manila.adapter.endpoint_override = (char *)fake_http_url(cloud->manila);
-    cloud->options.manila.share_apply_policy_timeout = 2;
-    cloud->options.default_group.my_shared_fs_storage_ip = "192.0.2.1";
-    cloud->options.default_group.host = "host1";
-    cloud->options.oslo_messaging_notifications.driver = no_drivers;
-    cloud->options.notifications.notification_format = "both";
-    cloud->instance.uuid = SELF;
-    cloud->ctx = request_context_new_admin();
+    fake_cloud_set_up(&cloud->fake, answer, cloud);
+    cloud->fake.options.manila.share_apply_policy_timeout = 2;
+    cloud->fake.options.default_group.my_shared_fs_storage_ip = "192.0.2.1";
+    cloud->fake.instance = object_new(&INSTANCE_TYPE);
+    OBJECT_SET_STRING(cloud->fake.instance, uuid, SELF);
     cloud->mappings = json_array();
     cloud->neighbours = json_array();
-    cloud->done = g_ptr_array_new_with_free_func(g_free);
-    cloud->host = (Host){
-        .options = &cloud->options,
-        .name = "host1",
-        .conductor = conductor_new(NULL),
-        .manila = manila_new(&cloud->options, cloud->keystone),
-    };
-    cloud->host.notifier = notifier_new(NULL, cloud->host.conductor, &cloud->options);
-    fake_rpc_reset(answer, cloud);
     *state = cloud;
     return 0;
 }
@@ -119,15 +87,9 @@ tear_down(void **state)
 {
     Cloud *cloud = *state;
 
-    notifier_free(cloud->host.notifier);
-    manila_free(cloud->host.manila);
-    conductor_free(cloud->host.conductor);
-    keystone_free(cloud->keystone);
-    fake_http_free(cloud->manila);
-    request_context_unref(cloud->ctx);
     json_decref(cloud->mappings);
     json_decref(cloud->neighbours);
-    g_ptr_array_unref(cloud->done);
+    fake_cloud_tear_down(&cloud->fake);
     g_free(cloud);
     return 0;
 }
@@ -137,28 +99,18 @@ run(Cloud *cloud, bool (*method)(Operation *op, NovaError **err), const char *st
     NovaError **err)
 {
     json_auto_t *args = json_pack("{s:o}", "share_mapping", mapping(SELF, status, proto));
-    Operation op = {.host = &cloud->host, .ctx = cloud->ctx, .instance = &cloud->instance, .args = args};
+    Operation op = {.host = &cloud->fake.host, .ctx = cloud->fake.ctx, .instance = cloud->fake.instance, .args = args};
 
     return method(&op, err);
-}
-
-static void
-reply(Cloud *cloud, const char *method, const char *path, int status, const char *body)
-{
-    fake_http_reply(cloud->manila, method, path, status, body);
 }
 
 /* All that was to be asked was asked, and no more; "" for nothing in the database. */
 static void
 assert_done(const Cloud *cloud, const char *expected)
 {
-    g_autofree char *done = NULL;
-
-    g_ptr_array_add(cloud->done, NULL);
-    done = g_strjoinv(", ", (char **)cloud->done->pdata);
-    assert_string_equal(done, expected);
-    assert_int_equal(fake_http_n_unexpected(cloud->manila), 0);
-    assert_int_equal(fake_http_n_unused(cloud->manila), 0);
+    assert_string_equal(cloud->fake.done->str, expected);
+    assert_int_equal(fake_http_n_unexpected(cloud->fake.http), 0);
+    assert_int_equal(fake_http_n_unused(cloud->fake.http), 0);
 }
 
 /* ---- promises ---- */
@@ -170,18 +122,18 @@ a_rule_is_made_and_waited_for(void **state)
     json_auto_t *body = NULL;
     const json_t *rule;
 
-    reply(cloud, "GET", RULES, 200, NO_RULES);
-    reply(cloud, "POST", ACTION, 200, "{\"access\": " IP_RULE("queued_to_apply") "}");
-    reply(cloud, "GET", RULES, 200, "{\"access_list\": [" IP_RULE("applying") "]}");
-    reply(cloud, "GET", RULES, 200, "{\"access_list\": [" IP_RULE("active") "]}");
+    fake_cloud_reply(&cloud->fake, "GET", RULES, 200, NO_RULES);
+    fake_cloud_reply(&cloud->fake, "POST", ACTION, 200, "{\"access\": " IP_RULE("queued_to_apply") "}");
+    fake_cloud_reply(&cloud->fake, "GET", RULES, 200, "{\"access_list\": [" IP_RULE("applying") "]}");
+    fake_cloud_reply(&cloud->fake, "GET", RULES, 200, "{\"access_list\": [" IP_RULE("active") "]}");
     assert_true(run(cloud, op_allow_share, "attaching", "NFS", NULL));
     assert_done(cloud, "save inactive");
-    body = fake_request_json(fake_http_request(cloud->manila, 1));
+    body = fake_request_json(fake_http_request(cloud->fake.http, 1));
     rule = json_object_get(body, "allow_access");
     assert_string_equal(json_get_string(rule, "access_to", ""), "192.0.2.1");
     assert_string_equal(json_get_string(rule, "lock_reason", ""), "Lock by nova for instance " SELF);
     assert_true(json_get_bool(rule, "lock_deletion", false));
-    assert_string_equal(fake_request_header(fake_http_request(cloud->manila, 0), "x-openstack-manila-api-version"),
+    assert_string_equal(fake_request_header(fake_http_request(cloud->fake.http, 0), "x-openstack-manila-api-version"),
                         "2.82");
 }
 
@@ -190,7 +142,7 @@ a_rule_that_is_there_is_enough(void **state)
 {
     Cloud *cloud = *state;
 
-    reply(cloud, "GET", RULES, 200, "{\"access_list\": [" IP_RULE("active") "]}");
+    fake_cloud_reply(&cloud->fake, "GET", RULES, 200, "{\"access_list\": [" IP_RULE("active") "]}");
     assert_true(run(cloud, op_allow_share, "attaching", "NFS", NULL));
     assert_done(cloud, "save inactive");
 }
@@ -200,7 +152,7 @@ cephfs_has_a_user_for_each_server(void **state)
 {
     Cloud *cloud = *state;
 
-    reply(cloud, "GET", RULES, 200,
+    fake_cloud_reply(&cloud->fake, "GET", RULES, 200,
           "{\"access_list\": [{\"access_type\": \"cephx\", \"access_to\": \"" USER "\", \"state\": \"active\"}]}");
     assert_true(run(cloud, op_allow_share, "attaching", "CEPHFS", NULL));
     assert_done(cloud, "save inactive");
@@ -212,8 +164,8 @@ refusals_make_the_mapping_one_in_error(void **state)
     Cloud *cloud = *state;
     g_autoptr(NovaError) error = NULL;
 
-    reply(cloud, "GET", RULES, 200, NO_RULES);
-    reply(cloud, "POST", ACTION, 400, "{\"badRequest\": {\"message\": \"no\"}}");
+    fake_cloud_reply(&cloud->fake, "GET", RULES, 200, NO_RULES);
+    fake_cloud_reply(&cloud->fake, "POST", ACTION, 400, "{\"badRequest\": {\"message\": \"no\"}}");
     assert_false(run(cloud, op_allow_share, "attaching", "NFS", &error));
     assert_string_equal(nova_error_class(error), "ShareAccessGrantError");
     assert_done(cloud, "save error");
@@ -236,10 +188,10 @@ a_rule_that_never_comes_into_force_is_an_error(void **state)
     Cloud *cloud = *state;
     g_autoptr(NovaError) error = NULL;
 
-    cloud->options.manila.share_apply_policy_timeout = 1;
-    reply(cloud, "GET", RULES, 200, NO_RULES);
-    reply(cloud, "POST", ACTION, 200, "{\"access\": " IP_RULE("new") "}");
-    reply(cloud, "GET", RULES, 200, "{\"access_list\": [" IP_RULE("new") "]}");
+    cloud->fake.options.manila.share_apply_policy_timeout = 1;
+    fake_cloud_reply(&cloud->fake, "GET", RULES, 200, NO_RULES);
+    fake_cloud_reply(&cloud->fake, "POST", ACTION, 200, "{\"access\": " IP_RULE("new") "}");
+    fake_cloud_reply(&cloud->fake, "GET", RULES, 200, "{\"access_list\": [" IP_RULE("new") "]}");
     assert_false(run(cloud, op_allow_share, "attaching", "NFS", &error));
     assert_non_null(strstr(nova_error_message(error), "Failed to set allow policy on share, too many retries"));
     assert_done(cloud, "save error");
@@ -251,7 +203,7 @@ without_manila_the_mapping_stays_as_it_is(void **state)
     Cloud *cloud = *state;
     g_autoptr(NovaError) error = NULL;
 
-    fake_http_stop(cloud->manila);
+    fake_http_stop(cloud->fake.http);
     assert_false(run(cloud, op_allow_share, "attaching", "NFS", &error));
     assert_string_equal(nova_error_class(error), "ManilaConnectionFailed");
     assert_true(g_str_has_prefix(nova_error_message(error), "Connection to manila service failed: "));
@@ -266,11 +218,11 @@ the_last_user_of_a_share_takes_the_rule_away(void **state)
 
     json_array_append_new(cloud->mappings, mapping(SELF, "detaching", "NFS"));
     json_array_append_new(cloud->mappings, mapping(OTHER, "active", "NFS")); /* on another host */
-    reply(cloud, "GET", RULES, 200, "{\"access_list\": [" IP_RULE("active") "]}");
-    reply(cloud, "POST", ACTION, 202, "");
+    fake_cloud_reply(&cloud->fake, "GET", RULES, 200, "{\"access_list\": [" IP_RULE("active") "]}");
+    fake_cloud_reply(&cloud->fake, "POST", ACTION, 202, "");
     assert_true(run(cloud, op_deny_share, "detaching", "NFS", NULL));
     assert_done(cloud, "delete");
-    body = fake_request_json(fake_http_request(cloud->manila, 1));
+    body = fake_request_json(fake_http_request(cloud->fake.http, 1));
     assert_string_equal(json_get_string(json_object_get(body, "deny_access"), "access_id", ""), "r1");
 }
 
@@ -291,7 +243,7 @@ nothing_to_take_away_is_fine(void **state)
 {
     Cloud *cloud = *state;
 
-    reply(cloud, "GET", RULES, 200, NO_RULES);
+    fake_cloud_reply(&cloud->fake, "GET", RULES, 200, NO_RULES);
     assert_true(run(cloud, op_deny_share, "detaching", "CEPHFS", NULL));
     assert_done(cloud, "delete");
 }
@@ -302,8 +254,8 @@ a_removal_that_is_refused_is_an_error(void **state)
     Cloud *cloud = *state;
     g_autoptr(NovaError) error = NULL;
 
-    reply(cloud, "GET", RULES, 200, "{\"access_list\": [" IP_RULE("active") "]}");
-    reply(cloud, "POST", ACTION, 400, "{\"badRequest\": {\"message\": \"no\"}}");
+    fake_cloud_reply(&cloud->fake, "GET", RULES, 200, "{\"access_list\": [" IP_RULE("active") "]}");
+    fake_cloud_reply(&cloud->fake, "POST", ACTION, 400, "{\"badRequest\": {\"message\": \"no\"}}");
     assert_false(run(cloud, op_deny_share, "detaching", "NFS", &error));
     assert_string_equal(nova_error_class(error), "ShareAccessRemovalError");
     assert_done(cloud, "save error");
@@ -313,11 +265,11 @@ static void
 a_deleted_server_loses_its_shares(void **state)
 {
     Cloud *cloud = *state;
-    Operation op = {.host = &cloud->host, .ctx = cloud->ctx, .instance = &cloud->instance};
+    Operation op = {.host = &cloud->fake.host, .ctx = cloud->fake.ctx, .instance = cloud->fake.instance};
 
     json_array_append_new(cloud->mappings, mapping(SELF, "inactive", "NFS"));
-    reply(cloud, "GET", RULES, 200, "{\"access_list\": [" IP_RULE("active") "]}");
-    reply(cloud, "POST", ACTION, 202, "");
+    fake_cloud_reply(&cloud->fake, "GET", RULES, 200, "{\"access_list\": [" IP_RULE("active") "]}");
+    fake_cloud_reply(&cloud->fake, "POST", ACTION, 202, "");
     shares_deny_all(&op);
     assert_done(cloud, "delete");
 }
@@ -326,7 +278,7 @@ static void
 a_server_with_a_share_does_not_start_without_it(void **state)
 {
     Cloud *cloud = *state;
-    Operation op = {.host = &cloud->host, .ctx = cloud->ctx, .instance = &cloud->instance};
+    Operation op = {.host = &cloud->fake.host, .ctx = cloud->fake.ctx, .instance = cloud->fake.instance};
     g_autoptr(NovaError) error = NULL;
 
     assert_true(shares_refuse(&op, NULL));

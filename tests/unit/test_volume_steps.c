@@ -3,32 +3,24 @@
  * a control plane that keeps block device mappings. */
 #include "tests/unit/cmocka_all.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #include "agent/base/json.h"
 #include "compute/block_device_info.h"
 #include "compute/ops/volume_steps.h"
-#include "tests/fakes/fake_http.h"
-#include "tests/fakes/fake_rpc.h"
+#include "tests/fakes/fake_cloud.h"
 
 #define SERVER "00000000-0000-4000-8000-000000000001"
+#define OTHER "00000000-0000-4000-8000-000000000002"
 #define ROW "00000000-0000-4000-8000-00000000000b"
 #define CONNECTION "\"connection_info\": {\"driver_volume_type\": \"rbd\", \"name\": \"p/v1\", \"hosts\": [\"h\"], \"ports\": [\"1\"]}"
 
 typedef struct Cloud {
-    FakeHttp *cinder;
-    char *endpoint;
-    Options options;
-    Keystone *keystone;
-    Host host;
-    RequestContext *ctx;
-    Instance *instance;
+    FakeCloud fake;
     GPtrArray *bdms;
-    GString *saved;       /* "save", "destroy", ... of mappings */
     NovaErrorKind failure; /* of the control plane; 0: it works */
 } Cloud;
-
-static char *no_drivers[] = {NULL};
 
 static json_t *
 answer(const RpcTarget *target, const char *method, json_t *args, void *user, NovaError **err)
@@ -42,7 +34,9 @@ answer(const RpcTarget *target, const char *method, json_t *args, void *user, No
         nova_error_set(err, cloud->failure, "no");
         return NULL;
     }
-    g_string_append_printf(cloud->saved, "%s ", asked);
+    if (strcmp(asked, "get_uuids_by_host") == 0)
+        return json_pack("[s, s]", SERVER, OTHER);
+    g_string_append_printf(cloud->fake.done, "%s ", asked);
     return json_pack("[{}, n]");
 }
 
@@ -50,35 +44,13 @@ static int
 set_up(void **state)
 {
     Cloud *cloud = g_new0(Cloud, 1);
-    json_auto_t *message = json_pack("{s:s, s:s, s:s, s:s, s:b}", "_context_auth_token", "user-token",
-                                     "_context_request_id", "req-1", "_context_user_id", "u",
-                                     "_context_project_id", "p", "_context_is_admin", 0);
 
-    cloud->cinder = fake_http_new();
-    cloud->endpoint = g_strconcat(fake_http_url(cloud->cinder), "/v3/", NULL);
-    cloud->options.cinder.endpoint_template = cloud->endpoint;
-    cloud->options.cinder.catalog_info = "volumev3::publicURL";
-    cloud->options.cinder.cross_az_attach = true;
-    cloud->options.default_group.host = "host1";
-    cloud->options.default_group.block_device_allocate_retries = 3;
-    cloud->keystone = keystone_new();
-    cloud->instance = object_new(&INSTANCE_TYPE);
-    OBJECT_SET_STRING(cloud->instance, uuid, SERVER);
-    OBJECT_SET_STRING(cloud->instance, host, "host1");
-    cloud->ctx = request_context_from_message(message, NULL);
+    fake_cloud_set_up(&cloud->fake, answer, cloud);
+    cloud->fake.options.default_group.block_device_allocate_retries = 3;
+    cloud->fake.instance = object_new(&INSTANCE_TYPE);
+    OBJECT_SET_STRING(cloud->fake.instance, uuid, SERVER);
+    OBJECT_SET_STRING(cloud->fake.instance, host, "host1");
     cloud->bdms = g_ptr_array_new_with_free_func((GDestroyNotify)block_device_mapping_free);
-    cloud->saved = g_string_new(NULL);
-    cloud->host = (Host){
-        .options = &cloud->options,
-        .name = "host1",
-        .conductor = conductor_new(NULL),
-        .cinder = cinder_new(&cloud->options, cloud->keystone),
-        .connectors = connectors_new(&cloud->options, "/nonexistent"),
-    };
-    cloud->options.oslo_messaging_notifications.driver = no_drivers;
-    cloud->options.notifications.notification_format = "both";
-    cloud->host.notifier = notifier_new(NULL, cloud->host.conductor, &cloud->options);
-    fake_rpc_reset(answer, cloud);
     *state = cloud;
     return 0;
 }
@@ -89,16 +61,7 @@ tear_down(void **state)
     Cloud *cloud = *state;
 
     g_ptr_array_unref(cloud->bdms);
-    notifier_free(cloud->host.notifier);
-    connectors_free(cloud->host.connectors);
-    cinder_free(cloud->host.cinder);
-    conductor_free(cloud->host.conductor);
-    keystone_free(cloud->keystone);
-    fake_http_free(cloud->cinder);
-    request_context_unref(cloud->ctx);
-    instance_free(cloud->instance);
-    g_string_free(cloud->saved, TRUE);
-    g_free(cloud->endpoint);
+    fake_cloud_tear_down(&cloud->fake);
     g_free(cloud);
     return 0;
 }
@@ -115,26 +78,18 @@ add_row(Cloud *cloud, const char *source, const char *fields)
 
     assert_non_null(more);
     json_object_update(data, more);
-    primitive = json_pack("{s:s, s:s, s:s, s:o}", "nova_object.name", "BlockDeviceMapping",
-                          "nova_object.namespace", "nova", "nova_object.version", "1.21",
-                          "nova_object.data", data);
+    primitive = fake_object("BlockDeviceMapping", "1.21", data);
     bdm = block_device_mapping_from_json(primitive, NULL);
     assert_non_null(bdm);
     g_ptr_array_add(cloud->bdms, bdm);
     return bdm;
 }
 
-static void
-reply(Cloud *cloud, const char *method, const char *path, int status, const char *body)
-{
-    fake_http_reply(cloud->cinder, method, path, status, body);
-}
-
 /* A new volume has a name of ours only until the journal has noted it. */
 static void
 reply_rename(Cloud *cloud)
 {
-    reply(cloud, "PUT", "/v3/volumes/v1", 200, "{\"volume\": {\"id\": \"v1\"}}");
+    fake_cloud_reply(&cloud->fake, "PUT", "/v3/volumes/v1", 200, "{\"volume\": {\"id\": \"v1\"}}");
 }
 
 static void
@@ -143,7 +98,7 @@ reply_status(Cloud *cloud, const char *status)
     g_autofree char *body = g_strdup_printf(
         "{\"volume\": {\"id\": \"v1\", \"status\": \"%s\", \"size\": 2, \"availability_zone\": \"az1\"}}", status);
 
-    reply(cloud, "GET", "/v3/volumes/v1", 200, body);
+    fake_cloud_reply(&cloud->fake, "GET", "/v3/volumes/v1", 200, body);
 }
 
 /* Cinder's part of opening attachment a1. */
@@ -151,35 +106,60 @@ static void
 reply_open(Cloud *cloud)
 {
     reply_status(cloud, "reserved");
-    reply(cloud, "PUT", "/v3/attachments/a1", 200,
+    fake_cloud_reply(&cloud->fake, "PUT", "/v3/attachments/a1", 200,
           "{\"attachment\": {\"id\": \"a1\", \"volume_id\": \"v1\", \"status\": \"attaching\", " CONNECTION "}}");
-    reply(cloud, "POST", "/v3/attachments/a1/action", 204, NULL);
+    fake_cloud_reply(&cloud->fake, "POST", "/v3/attachments/a1/action", 204, NULL);
+}
+
+/* The attachment is opened. */
+static void
+reply_exported(Cloud *cloud, const char *attachment)
+{
+    g_autofree char *path = g_strconcat("/v3/attachments/", attachment, NULL);
+
+    fake_cloud_reply(&cloud->fake, "GET", path, 200, "{\"attachment\": {\"id\": \"a\", " CONNECTION "}}");
+}
+
+static void
+reply_closed(Cloud *cloud, const char *attachment)
+{
+    g_autofree char *path = g_strconcat("/v3/attachments/", attachment, NULL);
+
+    fake_cloud_reply(&cloud->fake, "GET", path, 200, "{\"attachment\": {\"id\": \"a\", \"connection_info\": {}}}");
+}
+
+/* A new attachment instead of an old one. */
+static void
+reply_reserve(Cloud *cloud, const char *old, const char *fresh)
+{
+    g_autofree char *path = g_strconcat("/v3/attachments/", old, NULL);
+    g_autofree char *body = g_strdup_printf("{\"attachment\": {\"id\": \"%s\"}}", fresh);
+
+    fake_cloud_reply(&cloud->fake, "POST", "/v3/attachments", 200, body);
+    fake_cloud_reply(&cloud->fake, "DELETE", path, 200, "{\"attachments\": []}");
 }
 
 /* Cinder's part of making volume v1 and reserving it by a1. */
 static void
 reply_make(Cloud *cloud)
 {
-    reply(cloud, "POST", "/v3/volumes", 202, "{\"volume\": {\"id\": \"v1\", \"status\": \"creating\", \"size\": 2}}");
+    fake_cloud_reply(&cloud->fake, "POST", "/v3/volumes", 202, "{\"volume\": {\"id\": \"v1\", \"status\": \"creating\", \"size\": 2}}");
     reply_rename(cloud);
     reply_status(cloud, "available");
-    reply(cloud, "POST", "/v3/attachments", 200, "{\"attachment\": {\"id\": \"a1\"}}");
+    fake_cloud_reply(&cloud->fake, "POST", "/v3/attachments", 200, "{\"attachment\": {\"id\": \"a1\"}}");
 }
 
 static void
 assert_log(Cloud *cloud, const char *expected)
 {
-    g_autofree char *log = fake_http_log(cloud->cinder);
-
-    assert_string_equal(log, expected);
-    assert_int_equal(fake_http_n_unexpected(cloud->cinder), 0);
-    assert_int_equal(fake_http_n_unused(cloud->cinder), 0);
+    fake_cloud_assert_asked(&cloud->fake, expected);
+    assert_int_equal(fake_http_n_unused(cloud->fake.http), 0);
 }
 
 static json_t *
 new_volume(Cloud *cloud, int request)
 {
-    json_auto_t *body = fake_request_json(fake_http_request(cloud->cinder, request));
+    json_auto_t *body = fake_request_json(fake_http_request(cloud->fake.http, request));
 
     return json_incref(json_object_get(body, "volume"));
 }
@@ -187,10 +167,10 @@ new_volume(Cloud *cloud, int request)
 static bool
 prepare(Cloud *cloud, const GPtrArray *notes, BlockDevices **ret_devices, NovaError **err)
 {
-    Operation op = {.host = &cloud->host, .ctx = cloud->ctx, .instance = cloud->instance,
+    Operation op = {.host = &cloud->fake.host, .ctx = cloud->fake.ctx, .instance = cloud->fake.instance,
                     .is_resumed = notes != NULL, .notes = notes};
-    g_autoptr(BlockDevices) devices = block_device_info_make(cloud->instance, cloud->bdms, VOLUMES_ALL);
-    bool ok = volumes_prepare(&op, devices, err);
+    g_autoptr(BlockDevices) devices = block_device_info_make(cloud->fake.instance, cloud->bdms, VOLUMES_ALL);
+    bool ok = volumes_prepare(&op, cloud->bdms, devices, err);
 
     if (ret_devices)
         *ret_devices = g_steal_pointer(&devices);
@@ -210,12 +190,12 @@ an_image_becomes_a_volume_that_is_opened_to_this_host(void **state)
     g_autoptr(BlockDevices) devices = NULL;
     json_auto_t *asked = NULL, *kept = NULL;
 
-    reply(cloud, "POST", "/v3/volumes", 202, "{\"volume\": {\"id\": \"v1\", \"status\": \"creating\", \"size\": 2}}");
+    fake_cloud_reply(&cloud->fake, "POST", "/v3/volumes", 202, "{\"volume\": {\"id\": \"v1\", \"status\": \"creating\", \"size\": 2}}");
     reply_rename(cloud);
     reply_status(cloud, "creating");
     reply_status(cloud, "downloading");
     reply_status(cloud, "available");
-    reply(cloud, "POST", "/v3/attachments", 200, "{\"attachment\": {\"id\": \"a1\"}}");
+    fake_cloud_reply(&cloud->fake, "POST", "/v3/attachments", 200, "{\"attachment\": {\"id\": \"a1\"}}");
     reply_open(cloud);
     assert_true(prepare(cloud, NULL, &devices, NULL));
     assert_log(cloud, "POST /v3/volumes\nPUT /v3/volumes/v1\nGET /v3/volumes/v1\nGET /v3/volumes/v1\nGET /v3/volumes/v1\n"
@@ -229,7 +209,7 @@ an_image_becomes_a_volume_that_is_opened_to_this_host(void **state)
     assert_string_equal(json_get_string(kept, "serial", NULL), "v1");
     assert_string_equal(json_get_string(kept, "driver_volume_type", NULL), "rbd");
     assert_true(json_equal(kept, ((BlockDevice *)devices->volumes->pdata[0])->connection_info));
-    assert_string_equal(cloud->saved->str, "save ");
+    assert_string_equal(cloud->fake.done->str, "save ");
     assert_false(object_has_changes(bdm));
 }
 
@@ -240,8 +220,8 @@ a_snapshot_s_volume_has_the_type_of_its_origin(void **state)
     json_auto_t *asked = NULL;
 
     add_row(cloud, "snapshot", "{\"snapshot_id\": \"s1\", \"volume_size\": null}");
-    reply(cloud, "GET", "/v3/snapshots/s1", 200, "{\"snapshot\": {\"id\": \"s1\", \"volume_id\": \"v0\"}}");
-    reply(cloud, "GET", "/v3/volumes/v0", 200, "{\"volume\": {\"id\": \"v0\", \"volume_type\": \"fast\"}}");
+    fake_cloud_reply(&cloud->fake, "GET", "/v3/snapshots/s1", 200, "{\"snapshot\": {\"id\": \"s1\", \"volume_id\": \"v0\"}}");
+    fake_cloud_reply(&cloud->fake, "GET", "/v3/volumes/v0", 200, "{\"volume\": {\"id\": \"v0\", \"volume_type\": \"fast\"}}");
     reply_make(cloud);
     reply_open(cloud);
     assert_true(prepare(cloud, NULL, NULL, NULL));
@@ -258,8 +238,8 @@ a_blank_volume_is_named_after_its_server(void **state)
     Cloud *cloud = *state;
     json_auto_t *asked = NULL, *renamed = NULL;
 
-    cloud->options.cinder.cross_az_attach = false;
-    OBJECT_SET_STRING(cloud->instance, availability_zone, "az1");
+    cloud->fake.options.cinder.cross_az_attach = false;
+    OBJECT_SET_STRING(cloud->fake.instance, availability_zone, "az1");
     add_row(cloud, "blank", "{\"volume_size\": 2}");
     reply_make(cloud);
     reply_open(cloud);
@@ -306,11 +286,11 @@ a_volume_that_does_not_come_to_be_is_told_and_deleted_with_the_server(void **sta
         }
         cloud = *state;
         bdm = add_row(cloud, "image", cases[i].row);
-        reply(cloud, "POST", "/v3/volumes", 202, "{\"volume\": {\"id\": \"v1\", \"status\": \"creating\"}}");
+        fake_cloud_reply(&cloud->fake, "POST", "/v3/volumes", 202, "{\"volume\": {\"id\": \"v1\", \"status\": \"creating\"}}");
         reply_rename(cloud);
         reply_status(cloud, cases[i].status);
         if (*cases[i].more)
-            reply(cloud, "DELETE", "/v3/volumes/v1", 202, NULL);
+            fake_cloud_reply(&cloud->fake, "DELETE", "/v3/volumes/v1", 202, NULL);
         assert_false(prepare(cloud, NULL, NULL, &error));
         assert_string_equal(nova_error_class(error), "InvalidBDM");
         assert_string_equal(nova_error_message(error),
@@ -329,13 +309,13 @@ waiting_for_a_volume_ends_after_as_many_looks_as_configured(void **state)
     g_autoptr(NovaError) error = NULL;
 
     add_row(cloud, "blank", "{\"volume_size\": 1}");
-    reply(cloud, "POST", "/v3/volumes", 202, "{\"volume\": {\"id\": \"v1\"}}");
+    fake_cloud_reply(&cloud->fake, "POST", "/v3/volumes", 202, "{\"volume\": {\"id\": \"v1\"}}");
     reply_rename(cloud);
     for (int i = 0; i < 4; i++)
         reply_status(cloud, "creating");
     assert_false(prepare(cloud, NULL, NULL, &error));
     assert_non_null(strstr(nova_error_message(error), "or 4 attempts. And its status is creating."));
-    assert_int_equal(fake_http_n_unused(cloud->cinder), 0);
+    assert_int_equal(fake_http_n_unused(cloud->fake.http), 0);
 }
 
 static void
@@ -345,7 +325,7 @@ a_quota_that_is_exceeded_keeps_its_name(void **state)
     g_autoptr(NovaError) error = NULL;
 
     add_row(cloud, "blank", "{\"volume_size\": 1}");
-    reply(cloud, "POST", "/v3/volumes", 413, "{\"overLimit\": {\"code\": 413, \"message\": \"too many\"}}");
+    fake_cloud_reply(&cloud->fake, "POST", "/v3/volumes", 413, "{\"overLimit\": {\"code\": 413, \"message\": \"too many\"}}");
     assert_false(prepare(cloud, NULL, NULL, &error));
     assert_string_equal(nova_error_class(error), "OverQuota");
 }
@@ -358,8 +338,8 @@ an_attachment_that_cannot_be_opened_is_deleted(void **state)
 
     add_row(cloud, "volume", "{\"volume_id\": \"v1\", \"attachment_id\": \"a1\", \"volume_size\": 1}");
     reply_status(cloud, "reserved");
-    reply(cloud, "PUT", "/v3/attachments/a1", 400, "{\"badRequest\": {\"code\": 400, \"message\": \"no\"}}");
-    reply(cloud, "DELETE", "/v3/attachments/a1", 200, "{\"attachments\": []}");
+    fake_cloud_reply(&cloud->fake, "PUT", "/v3/attachments/a1", 400, "{\"badRequest\": {\"code\": 400, \"message\": \"no\"}}");
+    fake_cloud_reply(&cloud->fake, "DELETE", "/v3/attachments/a1", 200, "{\"attachments\": []}");
     assert_false(prepare(cloud, NULL, NULL, &error));
     assert_string_equal(nova_error_class(error), "InvalidBDM");
     assert_log(cloud, "GET /v3/volumes/v1\nPUT /v3/attachments/a1\nDELETE /v3/attachments/a1\n");
@@ -375,15 +355,15 @@ a_volume_that_was_made_before_the_crash_is_used(void **state)
     g_autoptr(GPtrArray) notes = g_ptr_array_new();
 
     g_ptr_array_add(notes, (void *)"volume " ROW " v1");
-    reply(cloud, "GET", "/v3/attachments?instance_id=" SERVER, 200, "{\"attachments\": [{\"id\": \"a0\"}]}");
-    reply(cloud, "DELETE", "/v3/attachments/a0", 200, "{\"attachments\": []}");
+    fake_cloud_reply(&cloud->fake, "GET", "/v3/attachments?instance_id=" SERVER, 200, "{\"attachments\": [{\"id\": \"a0\"}]}");
+    fake_cloud_reply(&cloud->fake, "DELETE", "/v3/attachments/a0", 200, "{\"attachments\": []}");
     reply_status(cloud, "available");
     reply_rename(cloud);
     reply_status(cloud, "available");
-    reply(cloud, "POST", "/v3/attachments", 200, "{\"attachment\": {\"id\": \"a1\"}}");
+    fake_cloud_reply(&cloud->fake, "POST", "/v3/attachments", 200, "{\"attachment\": {\"id\": \"a1\"}}");
     reply_open(cloud);
     assert_true(prepare(cloud, notes, NULL, NULL));
-    assert_int_equal(fake_http_n_unused(cloud->cinder), 0);
+    assert_int_equal(fake_http_n_unused(cloud->fake.http), 0);
     assert_string_equal(bdm->volume_id, "v1");
 }
 
@@ -395,33 +375,35 @@ a_volume_that_was_made_and_not_noted_is_found_by_its_name(void **state)
     g_autoptr(GPtrArray) notes = g_ptr_array_new();
     json_auto_t *renamed = NULL;
 
-    reply(cloud, "GET", "/v3/attachments?instance_id=" SERVER, 200, "{\"attachments\": []}");
-    reply(cloud, "GET", "/v3/volumes?name=" SERVER "-" ROW, 200, "{\"volumes\": [{\"id\": \"v1\"}]}");
+    fake_cloud_reply(&cloud->fake, "GET", "/v3/attachments?instance_id=" SERVER, 200, "{\"attachments\": []}");
+    fake_cloud_reply(&cloud->fake, "GET", "/v3/volumes?name=" SERVER "-" ROW, 200, "{\"volumes\": [{\"id\": \"v1\"}]}");
     reply_rename(cloud);
     reply_status(cloud, "available");
-    reply(cloud, "POST", "/v3/attachments", 200, "{\"attachment\": {\"id\": \"a1\"}}");
+    fake_cloud_reply(&cloud->fake, "POST", "/v3/attachments", 200, "{\"attachment\": {\"id\": \"a1\"}}");
     reply_open(cloud);
     assert_true(prepare(cloud, notes, NULL, NULL));
-    assert_int_equal(fake_http_n_unused(cloud->cinder), 0);
+    assert_int_equal(fake_http_n_unused(cloud->fake.http), 0);
     assert_string_equal(bdm->volume_id, "v1");
     renamed = new_volume(cloud, 2);
     assert_string_equal(json_get_string(renamed, "name", NULL), "");
 }
 
 static void
-an_attachment_that_was_opened_before_the_crash_is_replaced(void **state)
+an_attachment_that_was_opened_before_the_crash_is_kept(void **state)
 {
     Cloud *cloud = *state;
-    BlockDeviceMapping *bdm = add_row(cloud, "volume", "{\"volume_id\": \"v1\", \"attachment_id\": \"a0\", \"volume_size\": 1}");
+    BlockDeviceMapping *bdm = add_row(cloud, "volume", "{\"volume_id\": \"v1\", \"attachment_id\": \"a1\", \"volume_size\": 1}");
     g_autoptr(GPtrArray) notes = g_ptr_array_new();
 
-    reply(cloud, "GET", "/v3/attachments?instance_id=" SERVER, 200, "{\"attachments\": [{\"id\": \"a0\"}]}");
-    reply(cloud, "POST", "/v3/attachments", 200, "{\"attachment\": {\"id\": \"a1\"}}");
-    reply(cloud, "DELETE", "/v3/attachments/a0", 200, "{\"attachments\": []}");
-    reply_open(cloud);
+    fake_cloud_reply(&cloud->fake, "GET", "/v3/attachments?instance_id=" SERVER, 200, "{\"attachments\": [{\"id\": \"a1\"}]}");
+    reply_status(cloud, "attaching");
+    reply_exported(cloud, "a1");
+    fake_cloud_reply(&cloud->fake, "POST", "/v3/attachments/a1/action", 204, NULL);
     assert_true(prepare(cloud, notes, NULL, NULL));
     assert_string_equal(bdm->attachment_id, "a1");
-    assert_int_equal(fake_http_n_unused(cloud->cinder), 0);
+    assert_non_null(strstr(bdm->connection_info, "p/v1"));
+    assert_int_equal(fake_http_n_unused(cloud->fake.http), 0);
+    assert_int_equal(fake_http_n_unexpected(cloud->fake.http), 0);
 }
 
 static void
@@ -429,14 +411,14 @@ volumes_of_a_build_that_is_given_up_go_with_it(void **state)
 {
     Cloud *cloud = *state;
     g_autoptr(GPtrArray) notes = g_ptr_array_new();
-    Operation op = {.host = &cloud->host, .ctx = cloud->ctx, .instance = cloud->instance, .is_resumed = true,
+    Operation op = {.host = &cloud->fake.host, .ctx = cloud->fake.ctx, .instance = cloud->fake.instance, .is_resumed = true,
                     .notes = notes};
 
     add_row(cloud, "image", "{\"image_id\": \"i1\", \"delete_on_termination\": true}");
     add_row(cloud, "volume", "{\"volume_id\": \"v2\", \"delete_on_termination\": true}");
     g_ptr_array_add(notes, (void *)"volume " ROW " v1");
     reply_status(cloud, "available");
-    reply(cloud, "DELETE", "/v3/volumes/v1", 202, NULL);
+    fake_cloud_reply(&cloud->fake, "DELETE", "/v3/volumes/v1", 202, NULL);
     volumes_discard_made(&op, cloud->bdms);
     assert_log(cloud, "GET /v3/volumes/v1\nDELETE /v3/volumes/v1\n");
 }
@@ -451,12 +433,29 @@ an_abandoned_server_s_own_volumes_and_rows_go(void **state)
     add_row(cloud, "volume", "{\"volume_id\": \"v1\", \"attachment_id\": \"a1\", \"delete_on_termination\": true}");
     add_row(cloud, "volume", "{\"volume_id\": \"v2\", \"attachment_id\": \"a2\", \"delete_on_termination\": false}");
     add_row(cloud, "blank", "{\"delete_on_termination\": true}");
-    reply(cloud, "DELETE", "/v3/attachments/a1", 200, "{\"attachments\": []}");
-    reply(cloud, "DELETE", "/v3/attachments/a2", 404, "{}");
-    reply(cloud, "DELETE", "/v3/volumes/v1", 202, NULL);
-    volumes_abandon(&cloud->host, cloud->ctx, cloud->instance, cloud->bdms);
+    fake_cloud_reply(&cloud->fake, "DELETE", "/v3/attachments/a1", 200, "{\"attachments\": []}");
+    fake_cloud_reply(&cloud->fake, "DELETE", "/v3/attachments/a2", 404, "{}");
+    fake_cloud_reply(&cloud->fake, "DELETE", "/v3/volumes/v1", 202, NULL);
+    volumes_abandon(&cloud->fake.host, cloud->fake.ctx, cloud->fake.instance, cloud->bdms);
     assert_log(cloud, "DELETE /v3/attachments/a1\nDELETE /v3/volumes/v1\nDELETE /v3/attachments/a2\n");
-    assert_string_equal(cloud->saved->str, "destroy ");
+    assert_string_equal(cloud->fake.done->str, "destroy ");
+}
+
+static void
+release(Cloud *cloud)
+{
+    Operation op = {.host = &cloud->fake.host, .ctx = cloud->fake.ctx, .instance = cloud->fake.instance};
+
+    volumes_release(&op, cloud->bdms);
+}
+
+static bool
+close_volumes(Cloud *cloud, bool is_resumed, bool force, NovaError **err)
+{
+    Operation op = {.host = &cloud->fake.host, .ctx = cloud->fake.ctx, .instance = cloud->fake.instance,
+                    .is_resumed = is_resumed};
+
+    return volumes_close(&op, cloud->bdms, force, err);
 }
 
 static void
@@ -466,25 +465,146 @@ one_attachment_that_stays_does_not_keep_the_others(void **state)
 
     add_row(cloud, "volume", "{\"volume_id\": \"v1\", \"attachment_id\": \"a1\"}");
     add_row(cloud, "volume", "{\"volume_id\": \"v2\", \"attachment_id\": \"a2\"}");
-    reply(cloud, "DELETE", "/v3/attachments/a1", 409, "{\"conflictingRequest\": {\"message\": \"no\"}}");
-    reply(cloud, "DELETE", "/v3/attachments/a2", 200, "{\"attachments\": []}");
-    volumes_release(&cloud->host, cloud->ctx, cloud->instance, cloud->bdms);
+    fake_cloud_reply(&cloud->fake, "DELETE", "/v3/attachments/a1", 409, "{\"conflictingRequest\": {\"message\": \"no\"}}");
+    fake_cloud_reply(&cloud->fake, "DELETE", "/v3/attachments/a2", 200, "{\"attachments\": []}");
+    release(cloud);
     assert_log(cloud, "DELETE /v3/attachments/a1\nDELETE /v3/attachments/a2\n");
 }
 
+#define CONNECTED "\"connection_info\": \"{\\\"driver_volume_type\\\": \\\"nosuch\\\", \\\"data\\\": {}}\""
+
 static void
-closed_volumes_have_neither_attachment_nor_connection(void **state)
+released_volumes_have_neither_attachment_nor_connection(void **state)
 {
     Cloud *cloud = *state;
-    const BlockDeviceMapping *bdm = add_row(cloud, "volume", "{\"volume_id\": \"v1\", \"attachment_id\": \"a1\", "
-                                                             "\"connection_info\": \"{\\\"data\\\": {}}\"}");
+    const BlockDeviceMapping *bdm =
+        add_row(cloud, "volume", "{\"volume_id\": \"v1\", \"attachment_id\": \"a1\", " CONNECTED "}");
 
     add_row(cloud, "image", "{\"destination_type\": \"local\"}");
-    reply(cloud, "DELETE", "/v3/attachments/a1", 200, "{\"attachments\": []}");
-    volumes_close(&cloud->host, cloud->ctx, cloud->instance, cloud->bdms);
-    assert_log(cloud, "DELETE /v3/attachments/a1\n");
+    reply_exported(cloud, "a1");
+    fake_cloud_reply(&cloud->fake, "DELETE", "/v3/attachments/a1", 200, "{\"attachments\": []}");
+    release(cloud); /* this host cannot disconnect it */
+    assert_log(cloud, "GET /v3/attachments/a1\nDELETE /v3/attachments/a1\n");
     assert_null(bdm->connection_info);
-    assert_string_equal(cloud->saved->str, "save ");
+    assert_string_equal(cloud->fake.done->str, "save ");
+}
+
+/* This host can disconnect none of them: closing succeeds only where it need not. */
+static void
+only_what_cinder_exports_is_disconnected(void **state)
+{
+    static const struct {
+        int status;
+        const char *body;
+        bool is_exported;
+    } cases[] = {
+        {404, "{}", false},
+        {200, "{\"attachment\": {\"id\": \"a1\", \"connection_info\": {}}}", false},
+        {200, "{\"attachment\": {\"id\": \"a1\", " CONNECTION "}}", true},
+        {500, "{}", true}, /* it cannot be told */
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        Cloud *cloud;
+        g_autoptr(NovaError) error = NULL;
+
+        if (i > 0) {
+            tear_down(state);
+            set_up(state);
+        }
+        cloud = *state;
+        add_row(cloud, "volume", "{\"volume_id\": \"v1\", \"attachment_id\": \"a1\", " CONNECTED "}");
+        fake_cloud_reply(&cloud->fake, "GET", "/v3/attachments/a1", cases[i].status, cases[i].body);
+        if (!cases[i].is_exported)
+            reply_reserve(cloud, "a1", "a2");
+        assert_int_equal(close_volumes(cloud, false, false, &error), !cases[i].is_exported);
+        if (cases[i].is_exported)
+            assert_string_equal(nova_error_class(error), "VolumeDriverNotFound");
+        assert_int_equal(fake_http_n_unused(cloud->fake.http), 0);
+    }
+}
+
+static void
+a_volume_that_cannot_be_disconnected_is_reserved_anew_by_force_only(void **state)
+{
+    Cloud *cloud = *state;
+    const BlockDeviceMapping *bdm =
+        add_row(cloud, "volume", "{\"volume_id\": \"v1\", \"attachment_id\": \"a1\", " CONNECTED "}");
+
+    reply_exported(cloud, "a1");
+    assert_false(close_volumes(cloud, false, false, NULL));
+    assert_string_equal(bdm->attachment_id, "a1");
+    reply_exported(cloud, "a1");
+    reply_reserve(cloud, "a1", "a2");
+    assert_true(close_volumes(cloud, false, true, NULL));
+    assert_string_equal(bdm->attachment_id, "a2");
+    assert_non_null(bdm->connection_info); /* what the next host opens anew */
+}
+
+#define SHARED                                                                                              \
+    "\"connection_info\": \"{\\\"driver_volume_type\\\": \\\"local\\\", \\\"data\\\": {}, "                 \
+    "\\\"serial\\\": \\\"v1\\\", \\\"multiattach\\\": true}\""
+
+typedef struct Deletion {
+    Operation op;
+    GPtrArray *bdms;
+} Deletion;
+
+static void *
+delete_server(void *user)
+{
+    Deletion *deletion = user;
+
+    volumes_release(&deletion->op, deletion->bdms);
+    return NULL;
+}
+
+/* Answers to the look at one attachment, at who has the volume, and to the end of the attachment. */
+static void
+reply_shared(Cloud *cloud, const char *attachment)
+{
+    g_autofree char *path = g_strconcat("/v3/attachments/", attachment, NULL);
+    const FakeAnswer look = {.method = "GET", .path = path, .delay_ms = 100,
+                             .body = "{\"attachment\": {\"id\": \"a\", " CONNECTION "}}"};
+    const FakeAnswer who = {.method = "GET", .path = "/v3/volumes/v1", .delay_ms = 100,
+                            .body = "{\"volume\": {\"id\": \"v1\", \"attachments\": [{\"server_id\": \"" SERVER "\"}]}}"};
+
+    fake_http_answer(cloud->fake.http, &look);
+    fake_http_answer(cloud->fake.http, &who);
+    fake_cloud_reply(&cloud->fake, "DELETE", path, 200, "{\"attachments\": []}");
+}
+
+/* Or each would see the other's attachment, and neither let go of the device. */
+static void
+one_of_two_servers_lets_go_of_their_volume_after_the_other(void **state)
+{
+    Cloud *cloud = *state;
+    g_autoptr(Instance) other = object_new(&INSTANCE_TYPE);
+    Deletion deletions[2];
+    pthread_t threads[2];
+    g_autofree char *log = NULL;
+
+    OBJECT_SET_STRING(other, uuid, OTHER);
+    add_row(cloud, "volume", "{\"volume_id\": \"v1\", \"attachment_id\": \"a1\", " SHARED "}");
+    add_row(cloud, "volume", "{\"volume_id\": \"v1\", \"attachment_id\": \"a2\", " SHARED "}");
+    reply_shared(cloud, "a1");
+    reply_shared(cloud, "a2");
+    for (int i = 0; i < 2; i++) {
+        deletions[i].op = (Operation){.host = &cloud->fake.host, .ctx = cloud->fake.ctx,
+                                      .instance = i == 0 ? cloud->fake.instance : other};
+        deletions[i].bdms = g_ptr_array_new();
+        g_ptr_array_add(deletions[i].bdms, cloud->bdms->pdata[i]);
+        assert_int_equal(pthread_create(&threads[i], NULL, delete_server, &deletions[i]), 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        pthread_join(threads[i], NULL);
+        g_ptr_array_unref(deletions[i].bdms);
+    }
+    log = fake_http_log(cloud->fake.http);
+    assert_true(strcmp(log, "GET /v3/attachments/a1\nGET /v3/volumes/v1\nDELETE /v3/attachments/a1\n"
+                            "GET /v3/attachments/a2\nGET /v3/volumes/v1\nDELETE /v3/attachments/a2\n") == 0 ||
+                strcmp(log, "GET /v3/attachments/a2\nGET /v3/volumes/v1\nDELETE /v3/attachments/a2\n"
+                            "GET /v3/attachments/a1\nGET /v3/volumes/v1\nDELETE /v3/attachments/a1\n") == 0);
 }
 
 /* ---- moves and agreement ---- */
@@ -494,35 +614,84 @@ the_old_attachment_goes_once_the_row_has_the_new_one(void **state)
 {
     Cloud *cloud = *state;
     BlockDeviceMapping *bdm = add_row(cloud, "volume", "{\"volume_id\": \"v1\", \"attachment_id\": \"a1\"}");
-    Operation op = {.host = &cloud->host, .ctx = cloud->ctx, .instance = cloud->instance};
-    g_autoptr(NovaError) error = NULL;
 
-    reply(cloud, "POST", "/v3/attachments", 200, "{\"attachment\": {\"id\": \"a2\"}}");
+    fake_cloud_reply(&cloud->fake, "POST", "/v3/attachments", 200, "{\"attachment\": {\"id\": \"a2\"}}");
     cloud->failure = NOVA_ERROR_MESSAGING_TIMEOUT;
-    assert_false(volumes_reserve_anew(&op, cloud->bdms, &error));
+    assert_false(close_volumes(cloud, false, false, NULL));
     assert_log(cloud, "POST /v3/attachments\n");
 
     OBJECT_SET_STRING(bdm, attachment_id, "a1");
     cloud->failure = 0;
-    reply(cloud, "POST", "/v3/attachments", 200, "{\"attachment\": {\"id\": \"a3\"}}");
-    reply(cloud, "DELETE", "/v3/attachments/a1", 200, "{\"attachments\": []}");
-    assert_true(volumes_reserve_anew(&op, cloud->bdms, NULL));
+    reply_reserve(cloud, "a1", "a3");
+    assert_true(close_volumes(cloud, false, false, NULL));
     assert_string_equal(bdm->attachment_id, "a3");
-    assert_string_equal(cloud->saved->str, "save ");
+    assert_string_equal(cloud->fake.done->str, "save ");
 }
 
 static void
 an_attachment_whose_row_is_gone_goes(void **state)
 {
     Cloud *cloud = *state;
-    Operation op = {.host = &cloud->host, .ctx = cloud->ctx, .instance = cloud->instance};
 
     add_row(cloud, "volume", "{\"volume_id\": \"v1\", \"attachment_id\": \"a1\"}");
-    reply(cloud, "POST", "/v3/attachments", 200, "{\"attachment\": {\"id\": \"a2\"}}");
-    reply(cloud, "DELETE", "/v3/attachments/a2", 200, "{\"attachments\": []}");
+    reply_reserve(cloud, "a2", "a2");
     cloud->failure = NOVA_ERROR_INSTANCE_NOT_FOUND;
-    assert_false(volumes_reserve_anew(&op, cloud->bdms, NULL));
+    assert_false(close_volumes(cloud, false, false, NULL));
     assert_log(cloud, "POST /v3/attachments\nDELETE /v3/attachments/a2\n");
+}
+
+static void
+a_close_that_was_killed_between_two_attachments_deletes_the_lost_one(void **state)
+{
+    Cloud *cloud = *state;
+
+    add_row(cloud, "volume", "{\"volume_id\": \"v1\", \"attachment_id\": \"a1\", " CONNECTED "}");
+    fake_cloud_reply(&cloud->fake, "GET", "/v3/attachments?instance_id=" SERVER, 200,
+                     "{\"attachments\": [{\"id\": \"a1\"}, {\"id\": \"a0\"}]}");
+    fake_cloud_reply(&cloud->fake, "DELETE", "/v3/attachments/a0", 200, "{\"attachments\": []}");
+    reply_closed(cloud, "a1");
+    reply_reserve(cloud, "a1", "a2");
+    assert_true(close_volumes(cloud, true, false, NULL));
+    assert_int_equal(fake_http_n_unused(cloud->fake.http), 0);
+}
+
+static bool
+open_volumes(Cloud *cloud, bool is_resumed, NovaError **err)
+{
+    Operation op = {.host = &cloud->fake.host, .ctx = cloud->fake.ctx, .instance = cloud->fake.instance,
+                    .is_resumed = is_resumed};
+    g_autoptr(BlockDevices) devices =
+        block_device_info_make(cloud->fake.instance, cloud->bdms, VOLUMES_CONNECTED);
+
+    return volumes_open(&op, cloud->bdms, devices, err);
+}
+
+/* Another server here, which lets go meanwhile, sees that it is not the last. */
+static void
+an_opened_volume_is_in_use_before_the_host_is_connected(void **state)
+{
+    Cloud *cloud = *state;
+    const BlockDeviceMapping *bdm =
+        add_row(cloud, "volume", "{\"volume_id\": \"v1\", \"attachment_id\": \"a1\", \"volume_size\": 1, " CONNECTED "}");
+
+    cloud->fake.options.cinder.cross_az_attach = false; /* which is asked of new servers only */
+    reply_open(cloud);
+    assert_true(open_volumes(cloud, false, NULL));
+    assert_log(cloud, OPENED);
+    assert_non_null(strstr(bdm->connection_info, "p/v1"));
+    assert_string_equal(cloud->fake.done->str, "save ");
+}
+
+static void
+a_server_that_moves_keeps_an_attachment_that_cannot_be_opened(void **state)
+{
+    Cloud *cloud = *state;
+
+    add_row(cloud, "volume", "{\"volume_id\": \"v1\", \"attachment_id\": \"a1\", \"volume_size\": 1, " CONNECTED "}");
+    reply_status(cloud, "reserved");
+    fake_cloud_reply(&cloud->fake, "PUT", "/v3/attachments/a1", 400, "{\"badRequest\": {\"code\": 400, \"message\": \"no\"}}");
+    assert_false(open_volumes(cloud, false, NULL));
+    assert_log(cloud, "GET /v3/volumes/v1\nPUT /v3/attachments/a1\n");
 }
 
 static void
@@ -532,15 +701,15 @@ attachments_that_one_side_forgot_are_forgotten(void **state)
 
     add_row(cloud, "volume", "{\"volume_id\": \"v1\", \"attachment_id\": \"a1\"}");
     add_row(cloud, "volume", "{\"volume_id\": \"v2\", \"attachment_id\": \"a2\"}");
-    reply(cloud, "GET", "/v3/attachments?instance_id=" SERVER, 200,
+    fake_cloud_reply(&cloud->fake, "GET", "/v3/attachments?instance_id=" SERVER, 200,
           "{\"attachments\": [{\"id\": \"a1\"}, {\"id\": \"a9\"}]}");
-    reply(cloud, "GET", "/v3/attachments/a2", 404, "{}");
-    reply(cloud, "GET", "/v3/attachments/a1", 200, "{\"attachment\": {\"id\": \"a1\", " CONNECTION "}}");
-    reply(cloud, "DELETE", "/v3/attachments/a9", 200, "{\"attachments\": []}");
-    volumes_forget_dangling(&cloud->host, cloud->ctx, cloud->instance, cloud->bdms);
+    fake_cloud_reply(&cloud->fake, "GET", "/v3/attachments/a2", 404, "{}");
+    fake_cloud_reply(&cloud->fake, "GET", "/v3/attachments/a1", 200, "{\"attachment\": {\"id\": \"a1\", " CONNECTION "}}");
+    fake_cloud_reply(&cloud->fake, "DELETE", "/v3/attachments/a9", 200, "{\"attachments\": []}");
+    volumes_forget_dangling(&cloud->fake.host, cloud->fake.ctx, cloud->fake.instance, cloud->bdms);
     assert_int_equal(cloud->bdms->len, 1);
-    assert_string_equal(cloud->saved->str, "destroy ");
-    assert_int_equal(fake_http_n_unused(cloud->cinder), 0);
+    assert_string_equal(cloud->fake.done->str, "destroy ");
+    assert_int_equal(fake_http_n_unused(cloud->fake.http), 0);
 }
 
 static void
@@ -549,10 +718,10 @@ nothing_is_forgotten_while_cinder_does_not_answer(void **state)
     Cloud *cloud = *state;
 
     add_row(cloud, "volume", "{\"volume_id\": \"v1\", \"attachment_id\": \"a1\"}");
-    fake_http_stop(cloud->cinder);
-    volumes_forget_dangling(&cloud->host, cloud->ctx, cloud->instance, cloud->bdms);
+    fake_http_stop(cloud->fake.http);
+    volumes_forget_dangling(&cloud->fake.host, cloud->fake.ctx, cloud->fake.instance, cloud->bdms);
     assert_int_equal(cloud->bdms->len, 1);
-    assert_string_equal(cloud->saved->str, "");
+    assert_string_equal(cloud->fake.done->str, "");
 }
 
 static void
@@ -566,12 +735,12 @@ a_refresh_follows_cinder_or_keeps_what_is_known(void **state)
                              "\"{\\\"data\\\": {\\\"name\\\": \\\"old\\\", \\\"multipath_id\\\": \\\"m\\\"}, \\\"multiattach\\\": true}\"}");
     add_row(cloud, "volume", "{\"volume_id\": \"v2\", \"attachment_id\": \"a2\", \"connection_info\": "
                              "\"{\\\"data\\\": {\\\"name\\\": \\\"old\\\"}}\"}");
-    devices = block_device_info_make(cloud->instance, cloud->bdms, VOLUMES_CONNECTED);
+    devices = block_device_info_make(cloud->fake.instance, cloud->bdms, VOLUMES_CONNECTED);
     first = devices->volumes->pdata[0];
     second = devices->volumes->pdata[1];
-    reply(cloud, "GET", "/v3/attachments/a1", 200, "{\"attachment\": {\"id\": \"a1\", \"volume_id\": \"v1\", " CONNECTION "}}");
-    reply(cloud, "GET", "/v3/attachments/a2", 404, "{}");
-    volumes_try_refresh(&cloud->host, cloud->ctx, devices);
+    fake_cloud_reply(&cloud->fake, "GET", "/v3/attachments/a1", 200, "{\"attachment\": {\"id\": \"a1\", \"volume_id\": \"v1\", " CONNECTION "}}");
+    fake_cloud_reply(&cloud->fake, "GET", "/v3/attachments/a2", 404, "{}");
+    volumes_try_refresh(&cloud->fake.host, cloud->fake.ctx, devices);
     assert_string_equal(json_get_string(json_get_object(first->connection_info, "data"), "name", NULL), "p/v1");
     assert_string_equal(json_get_string(json_get_object(first->connection_info, "data"), "multipath_id", NULL), "m");
     assert_true(json_is_true(json_object_get(first->connection_info, "multiattach")));
@@ -579,52 +748,23 @@ a_refresh_follows_cinder_or_keeps_what_is_known(void **state)
 }
 
 static void
-only_what_cinder_still_exports_is_disconnected_a_second_time(void **state)
-{
-    Cloud *cloud = *state;
-    Operation op = {.host = &cloud->host, .ctx = cloud->ctx, .instance = cloud->instance};
-    g_autoptr(BlockDevices) devices = NULL;
-    const BlockDevice *volumes[3];
-
-    add_row(cloud, "volume", "{\"volume_id\": \"v1\", \"attachment_id\": \"a1\", \"connection_info\": \"{\\\"data\\\": {}}\"}");
-    add_row(cloud, "volume", "{\"volume_id\": \"v2\", \"attachment_id\": \"a2\", \"connection_info\": \"{\\\"data\\\": {}}\"}");
-    add_row(cloud, "volume", "{\"volume_id\": \"v3\", \"attachment_id\": \"a3\", \"connection_info\": \"{\\\"data\\\": {}}\"}");
-    devices = block_device_info_make(cloud->instance, cloud->bdms, VOLUMES_CONNECTED);
-    for (int i = 0; i < 3; i++)
-        volumes[i] = devices->volumes->pdata[i];
-    volumes_forget_closed(&op, devices); /* nobody was before us */
-    assert_int_equal(fake_http_n_requests(cloud->cinder), 0);
-    reply(cloud, "GET", "/v3/attachments/a1", 404, "{}");
-    reply(cloud, "GET", "/v3/attachments/a2", 200, "{\"attachment\": {\"id\": \"a2\", \"connection_info\": {}}}");
-    reply(cloud, "GET", "/v3/attachments/a3", 200, "{\"attachment\": {\"id\": \"a3\", " CONNECTION "}}");
-    op.is_resumed = true;
-    volumes_forget_closed(&op, devices);
-    assert_null(volumes[0]->connection_info);
-    assert_null(volumes[1]->connection_info);
-    assert_non_null(volumes[2]->connection_info);
-    fake_http_stop(cloud->cinder);
-    volumes_forget_closed(&op, devices); /* it cannot be told */
-    assert_non_null(volumes[2]->connection_info);
-}
-
-static void
 images_have_no_business_with_cinder(void **state)
 {
     Cloud *cloud = *state;
     BlockDeviceMapping *bdm = add_row(cloud, "image", "{\"destination_type\": \"local\", \"delete_on_termination\": true}");
-    Operation op = {.host = &cloud->host, .ctx = cloud->ctx, .instance = cloud->instance, .is_resumed = true};
-    g_autoptr(BlockDevices) devices = block_device_info_make(cloud->instance, cloud->bdms, VOLUMES_ALL);
+    Operation op = {.host = &cloud->fake.host, .ctx = cloud->fake.ctx, .instance = cloud->fake.instance, .is_resumed = true};
+    g_autoptr(BlockDevices) devices = block_device_info_make(cloud->fake.instance, cloud->bdms, VOLUMES_ALL);
 
     (void)bdm;
-    assert_true(volumes_prepare(&op, devices, NULL));
-    volumes_forget_closed(&op, devices);
-    assert_true(volumes_connect(&cloud->host, cloud->ctx, cloud->instance, devices, NULL));
-    assert_true(volumes_disconnect(&cloud->host, cloud->ctx, cloud->instance, devices, false, NULL));
-    assert_true(volumes_reserve_anew(&op, cloud->bdms, NULL));
-    assert_true(volumes_arrive(&op, cloud->bdms, devices, NULL));
-    volumes_abandon(&cloud->host, cloud->ctx, cloud->instance, cloud->bdms);
-    assert_int_equal(fake_http_n_requests(cloud->cinder), 0);
-    assert_string_equal(cloud->saved->str, "");
+    assert_true(volumes_prepare(&op, cloud->bdms, devices, NULL));
+    assert_true(volumes_connect(&cloud->fake.host, cloud->fake.ctx, cloud->fake.instance, devices, NULL));
+    assert_true(volumes_disconnect(&cloud->fake.host, cloud->fake.ctx, cloud->fake.instance, devices, NULL));
+    assert_true(volumes_close(&op, cloud->bdms, false, NULL));
+    assert_true(volumes_open(&op, cloud->bdms, devices, NULL));
+    volumes_release(&op, cloud->bdms);
+    volumes_abandon(&cloud->fake.host, cloud->fake.ctx, cloud->fake.instance, cloud->bdms);
+    assert_int_equal(fake_http_n_requests(cloud->fake.http), 0);
+    assert_string_equal(cloud->fake.done->str, "");
 }
 
 #define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -643,17 +783,22 @@ main(void)
         CASE(an_attachment_that_cannot_be_opened_is_deleted),
         CASE(a_volume_that_was_made_before_the_crash_is_used),
         CASE(a_volume_that_was_made_and_not_noted_is_found_by_its_name),
-        CASE(an_attachment_that_was_opened_before_the_crash_is_replaced),
+        CASE(an_attachment_that_was_opened_before_the_crash_is_kept),
         CASE(volumes_of_a_build_that_is_given_up_go_with_it),
         CASE(an_abandoned_server_s_own_volumes_and_rows_go),
         CASE(one_attachment_that_stays_does_not_keep_the_others),
-        CASE(closed_volumes_have_neither_attachment_nor_connection),
+        CASE(released_volumes_have_neither_attachment_nor_connection),
         CASE(the_old_attachment_goes_once_the_row_has_the_new_one),
         CASE(an_attachment_whose_row_is_gone_goes),
+        CASE(only_what_cinder_exports_is_disconnected),
+        CASE(a_volume_that_cannot_be_disconnected_is_reserved_anew_by_force_only),
+        CASE(one_of_two_servers_lets_go_of_their_volume_after_the_other),
+        CASE(a_close_that_was_killed_between_two_attachments_deletes_the_lost_one),
+        CASE(an_opened_volume_is_in_use_before_the_host_is_connected),
+        CASE(a_server_that_moves_keeps_an_attachment_that_cannot_be_opened),
         CASE(attachments_that_one_side_forgot_are_forgotten),
         CASE(nothing_is_forgotten_while_cinder_does_not_answer),
         CASE(a_refresh_follows_cinder_or_keeps_what_is_known),
-        CASE(only_what_cinder_still_exports_is_disconnected_a_second_time),
         CASE(images_have_no_business_with_cinder),
     };
 

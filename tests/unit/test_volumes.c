@@ -3,14 +3,14 @@
  * mapping, and a libvirt without the guest. */
 #include "tests/unit/cmocka_all.h"
 
+#include <glib/gstdio.h>
 #include <string.h>
 
 #include "agent/base/json.h"
 #include "compute/ops/ops.h"
 #include "compute/ops/steps.h"
 #include "compute/volume.h"
-#include "tests/fakes/fake_http.h"
-#include "tests/fakes/fake_rpc.h"
+#include "tests/fakes/fake_cloud.h"
 
 #define SERVER "20c1e28b-32bb-4017-b5f3-2c73da878513"
 #define VOLUME "4859e662-60e5-4ceb-a694-36d983a5c90c"
@@ -22,30 +22,11 @@
     "{\"attachment\": {\"id\": \"" ATTACHMENT "\", \"connection_info\": {\"driver_volume_type\": \"local\", "  \
     "\"device_path\": \"/dev/loop1\"}}}"
 
-static char *no_drivers[] = {NULL};
-
 typedef struct Cloud {
-    FakeHttp *cinder;
-    char *endpoint;
-    Options options;
-    Keystone *keystone;
-    Host host;
-    RequestContext *ctx;
-    Instance *instance;
+    FakeCloud fake;
     json_t *mapping; /* nova_object.data as the database has it; NULL: none */
     bool instance_is_gone;
-    GString *done;   /* "destroy\nsave connection_info\n" */
 } Cloud;
-
-/* An object that has no changes. Takes ownership of 'data'. */
-static json_t *
-stored(const char *name, const char *version, json_t *data)
-{
-    json_t *primitive = object_new_primitive(name, version, data);
-
-    json_object_del(primitive, "nova_object.changes");
-    return primitive;
-}
 
 static json_t *
 answer(const RpcTarget *target, const char *method, json_t *args, void *user, NovaError **err)
@@ -58,12 +39,12 @@ answer(const RpcTarget *target, const char *method, json_t *args, void *user, No
     (void)method;
     if (strcmp(asked, "get_by_volume_and_instance") == 0) {
         if (cloud->mapping)
-            return stored("BlockDeviceMapping", "1.21", json_incref(cloud->mapping));
+            return fake_object("BlockDeviceMapping", "1.21", json_incref(cloud->mapping));
         nova_error_set(err, NOVA_ERROR_VOLUME_BDM_NOT_FOUND, "No volume Block Device Mapping with id %s.", VOLUME);
         return NULL;
     }
     if (strcmp(asked, "destroy") == 0 || strcmp(asked, "save") == 0) {
-        g_string_append_printf(cloud->done, "%s%s%s\n", asked, json_array_size(changes) > 0 ? " " : "",
+        g_string_append_printf(cloud->fake.done, "%s%s%s\n", asked, json_array_size(changes) > 0 ? " " : "",
                                json_array_size(changes) > 0 ? json_string_value(json_array_get(changes, 0)) : "");
         return json_pack("[{}, n]");
     }
@@ -79,7 +60,7 @@ answer(const RpcTarget *target, const char *method, json_t *args, void *user, No
 static Instance *
 make_instance(void)
 {
-    json_auto_t *primitive = stored(
+    json_auto_t *primitive = fake_object(
         "Instance", "2.8",
         json_pack("{s:s, s:s, s:{}, s:[], s:n, s:n, s:n, s:n, s:n}", "uuid", SERVER, "host", "host1",
                   "system_metadata", "tags", "keypairs", "pci_devices", "pci_requests", "numa_topology",
@@ -96,29 +77,9 @@ set_up(void **state)
     static const HypervisorCallbacks nobody = {0};
     Cloud *cloud = g_new0(Cloud, 1);
 
-    cloud->cinder = fake_http_new();
-    cloud->endpoint = g_strconcat(fake_http_url(cloud->cinder), "/v3", NULL);
-    cloud->keystone = keystone_new();
-    cloud->options.cinder.auth.auth_type = "none";
-    cloud->options.cinder.endpoint_template = cloud->endpoint;
-    cloud->options.cinder.catalog_info = "volumev3::publicURL";
-    cloud->options.cinder.cross_az_attach = true;
-    cloud->options.default_group.host = "host1";
-    cloud->options.oslo_messaging_notifications.driver = no_drivers;
-    cloud->options.notifications.notification_format = "both";
-    cloud->ctx = request_context_new_admin();
-    cloud->instance = make_instance();
-    cloud->done = g_string_new(NULL);
-    cloud->host = (Host){
-        .options = &cloud->options,
-        .name = "host1",
-        .conductor = conductor_new(NULL),
-        .cinder = cinder_new(&cloud->options, cloud->keystone),
-        .connectors = connectors_new(&cloud->options, "/nonexistent"),
-        .hypervisor = hypervisor_new("test:///default", &nobody),
-    };
-    cloud->host.notifier = notifier_new(NULL, cloud->host.conductor, &cloud->options);
-    fake_rpc_reset(answer, cloud);
+    fake_cloud_set_up(&cloud->fake, answer, cloud);
+    cloud->fake.host.hypervisor = hypervisor_new("test:///default", &nobody);
+    cloud->fake.instance = make_instance();
     *state = cloud;
     return 0;
 }
@@ -128,18 +89,8 @@ tear_down(void **state)
 {
     Cloud *cloud = *state;
 
-    notifier_free(cloud->host.notifier);
-    hypervisor_free(cloud->host.hypervisor);
-    connectors_free(cloud->host.connectors);
-    cinder_free(cloud->host.cinder);
-    conductor_free(cloud->host.conductor);
-    keystone_free(cloud->keystone);
-    fake_http_free(cloud->cinder);
-    request_context_unref(cloud->ctx);
-    instance_free(cloud->instance);
     json_decref(cloud->mapping);
-    g_string_free(cloud->done, TRUE);
-    g_free(cloud->endpoint);
+    fake_cloud_tear_down(&cloud->fake);
     g_free(cloud);
     return 0;
 }
@@ -158,7 +109,7 @@ run(Cloud *cloud, bool (*method)(Operation *op, NovaError **err), json_t *args, 
     NovaError **err)
 {
     json_auto_t *owned = args;
-    Operation op = {.host = &cloud->host, .ctx = cloud->ctx, .instance = cloud->instance, .args = args,
+    Operation op = {.host = &cloud->fake.host, .ctx = cloud->fake.ctx, .instance = cloud->fake.instance, .args = args,
                     .is_resumed = is_resumed};
     bool ok = method(&op, err);
 
@@ -167,24 +118,9 @@ run(Cloud *cloud, bool (*method)(Operation *op, NovaError **err), json_t *args, 
 }
 
 static void
-reply(Cloud *cloud, const char *method, const char *path, int status, const char *body)
-{
-    fake_http_reply(cloud->cinder, method, path, status, body);
-}
-
-static void
 reply_volume(Cloud *cloud)
 {
-    reply(cloud, "GET", "/v3/volumes/" VOLUME, 200, "{\"volume\": {\"id\": \"" VOLUME "\", \"size\": 2}}");
-}
-
-static void
-assert_asked(Cloud *cloud, const char *expected)
-{
-    g_autofree char *log = fake_http_log(cloud->cinder);
-
-    assert_string_equal(log, expected);
-    assert_int_equal(fake_http_n_unexpected(cloud->cinder), 0);
+    fake_cloud_reply(&cloud->fake, "GET", "/v3/volumes/" VOLUME, 200, "{\"volume\": {\"id\": \"" VOLUME "\", \"size\": 2}}");
 }
 
 static json_t *
@@ -196,7 +132,7 @@ detach_arguments(void)
 static json_t *
 attach_arguments(void)
 {
-    return json_pack("{s:o}", "bdm", stored("BlockDeviceMapping", "1.21", mapping(NULL)));
+    return json_pack("{s:o}", "bdm", fake_object("BlockDeviceMapping", "1.21", mapping(NULL)));
 }
 
 static void
@@ -206,10 +142,10 @@ a_volume_of_a_server_that_is_not_running_is_let_go(void **state)
 
     cloud->mapping = mapping(LOCAL);
     reply_volume(cloud);
-    reply(cloud, "DELETE", "/v3/attachments/" ATTACHMENT, 200, "{\"attachments\": []}");
+    fake_cloud_reply(&cloud->fake, "DELETE", "/v3/attachments/" ATTACHMENT, 200, "{\"attachments\": []}");
     assert_true(run(cloud, op_detach_volume, detach_arguments(), false, NULL));
-    assert_asked(cloud, "GET /v3/volumes/" VOLUME "\nDELETE /v3/attachments/" ATTACHMENT "\n");
-    assert_string_equal(cloud->done->str, "destroy\n");
+    fake_cloud_assert_asked(&cloud->fake, "GET /v3/volumes/" VOLUME "\nDELETE /v3/attachments/" ATTACHMENT "\n");
+    assert_string_equal(cloud->fake.done->str, "destroy\n");
 }
 
 static void
@@ -220,11 +156,11 @@ a_host_that_cannot_let_go_leaves_the_volume_in_use(void **state)
 
     cloud->mapping = mapping("{\"driver_volume_type\": \"nosuch\", \"data\": {}}");
     reply_volume(cloud);
-    reply(cloud, "POST", "/v3/volumes/" VOLUME "/action", 202, NULL);
+    fake_cloud_reply(&cloud->fake, "POST", "/v3/volumes/" VOLUME "/action", 202, NULL);
     assert_false(run(cloud, op_detach_volume, detach_arguments(), false, &error));
     assert_string_equal(nova_error_class(error), "VolumeDriverNotFound");
-    assert_asked(cloud, "GET /v3/volumes/" VOLUME "\nPOST /v3/volumes/" VOLUME "/action\n");
-    assert_string_equal(cloud->done->str, "");
+    fake_cloud_assert_asked(&cloud->fake, "GET /v3/volumes/" VOLUME "\nPOST /v3/volumes/" VOLUME "/action\n");
+    assert_string_equal(cloud->fake.done->str, "");
 }
 
 /* This host cannot disconnect the volume: detaching it succeeds only where it need not. */
@@ -248,8 +184,8 @@ a_volume_that_another_server_here_has_stays_connected(void **state)
         g_autofree char *body =
             g_strdup_printf("{\"volume\": {\"id\": \"" VOLUME "\", \"attachments\": [%s]}}", cases[i].servers);
 
-        reply(cloud, "GET", "/v3/volumes/" VOLUME, 200, body);
-        assert_int_equal(volume_disconnect(&cloud->host, cloud->ctx, cloud->instance, info, NULL, NULL),
+        fake_cloud_reply(&cloud->fake, "GET", "/v3/volumes/" VOLUME, 200, body);
+        assert_int_equal(volume_disconnect(&cloud->fake.host, cloud->fake.ctx, cloud->fake.instance, info, NULL, NULL),
                          cases[i].stays);
     }
 }
@@ -260,7 +196,7 @@ a_detach_that_was_killed_at_its_end_is_over(void **state)
     Cloud *cloud = *state;
 
     assert_true(run(cloud, op_detach_volume, detach_arguments(), true, NULL));
-    assert_asked(cloud, "");
+    fake_cloud_assert_asked(&cloud->fake, "");
 }
 
 /* This host could not disconnect it. */
@@ -270,12 +206,12 @@ a_killed_detach_does_not_disconnect_what_cinder_has_closed(void **state)
     Cloud *cloud = *state;
 
     cloud->mapping = mapping("{\"driver_volume_type\": \"nosuch\", \"data\": {}}");
-    reply(cloud, "GET", "/v3/attachments/" ATTACHMENT, 404, "{}");
+    fake_cloud_reply(&cloud->fake, "GET", "/v3/attachments/" ATTACHMENT, 404, "{}");
     reply_volume(cloud);
-    reply(cloud, "DELETE", "/v3/attachments/" ATTACHMENT, 404, "{}");
+    fake_cloud_reply(&cloud->fake, "DELETE", "/v3/attachments/" ATTACHMENT, 404, "{}");
     assert_true(run(cloud, op_detach_volume, detach_arguments(), true, NULL));
-    assert_int_equal(fake_http_n_unused(cloud->cinder), 0);
-    assert_int_equal(fake_http_n_unexpected(cloud->cinder), 0);
+    assert_int_equal(fake_http_n_unused(cloud->fake.http), 0);
+    assert_int_equal(fake_http_n_unexpected(cloud->fake.http), 0);
 }
 
 static void
@@ -295,15 +231,15 @@ a_failed_attach_leaves_neither_attachment_nor_mapping(void **state)
     g_autoptr(NovaError) error = NULL;
 
     reply_volume(cloud);
-    reply(cloud, "PUT", "/v3/attachments/" ATTACHMENT, 200,
+    fake_cloud_reply(&cloud->fake, "PUT", "/v3/attachments/" ATTACHMENT, 200,
           "{\"attachment\": {\"id\": \"" ATTACHMENT "\", \"connection_info\": {\"driver_volume_type\": \"local\", "
           "\"device_path\": \"/dev/loop1\"}}}");
-    reply(cloud, "DELETE", "/v3/attachments/" ATTACHMENT, 200, "{\"attachments\": []}");
+    fake_cloud_reply(&cloud->fake, "DELETE", "/v3/attachments/" ATTACHMENT, 200, "{\"attachments\": []}");
     assert_false(run(cloud, op_attach_volume, attach_arguments(), false, &error));
     assert_string_equal(nova_error_class(error), "InstanceNotFound"); /* libvirt has no such guest */
-    assert_asked(cloud, "GET /v3/volumes/" VOLUME "\nPUT /v3/attachments/" ATTACHMENT "\nDELETE /v3/attachments/"
+    fake_cloud_assert_asked(&cloud->fake, "GET /v3/volumes/" VOLUME "\nPUT /v3/attachments/" ATTACHMENT "\nDELETE /v3/attachments/"
                         ATTACHMENT "\n");
-    assert_string_equal(cloud->done->str, "destroy\n");
+    assert_string_equal(cloud->fake.done->str, "destroy\n");
 }
 
 static void
@@ -313,11 +249,11 @@ an_attach_that_cinder_refuses_is_undone(void **state)
     g_autoptr(NovaError) error = NULL;
 
     reply_volume(cloud);
-    reply(cloud, "PUT", "/v3/attachments/" ATTACHMENT, 400, "{\"badRequest\": {\"message\": \"no\"}}");
-    reply(cloud, "DELETE", "/v3/attachments/" ATTACHMENT, 404, "{}");
+    fake_cloud_reply(&cloud->fake, "PUT", "/v3/attachments/" ATTACHMENT, 400, "{\"badRequest\": {\"message\": \"no\"}}");
+    fake_cloud_reply(&cloud->fake, "DELETE", "/v3/attachments/" ATTACHMENT, 404, "{}");
     assert_false(run(cloud, op_attach_volume, attach_arguments(), false, &error));
     assert_string_equal(nova_error_class(error), "InvalidInput");
-    assert_string_equal(cloud->done->str, "destroy\n");
+    assert_string_equal(cloud->fake.done->str, "destroy\n");
 }
 
 static void
@@ -345,16 +281,41 @@ a_killed_attach_goes_on_from_what_cinder_exports(void **state)
         cloud = *state;
         cloud->mapping = mapping(LOCAL);
         reply_volume(cloud);
-        reply(cloud, "GET", "/v3/attachments/" ATTACHMENT, cases[i].status, cases[i].body);
+        fake_cloud_reply(&cloud->fake, "GET", "/v3/attachments/" ATTACHMENT, cases[i].status, cases[i].body);
         if (*cases[i].more)
-            reply(cloud, "PUT", "/v3/attachments/" ATTACHMENT, 400, "{\"badRequest\": {\"message\": \"no\"}}");
-        reply(cloud, "DELETE", "/v3/attachments/" ATTACHMENT, 404, "{}");
+            fake_cloud_reply(&cloud->fake, "PUT", "/v3/attachments/" ATTACHMENT, 400, "{\"badRequest\": {\"message\": \"no\"}}");
+        fake_cloud_reply(&cloud->fake, "GET", "/v3/attachments/" ATTACHMENT, cases[i].status, cases[i].body);
+        reply_volume(cloud);
+        fake_cloud_reply(&cloud->fake, "DELETE", "/v3/attachments/" ATTACHMENT, 404, "{}");
         assert_false(run(cloud, op_attach_volume, attach_arguments(), true, &error));
         assert_string_equal(nova_error_class(error), cases[i].class);
         log = g_strconcat("GET /v3/volumes/" VOLUME "\nGET /v3/attachments/" ATTACHMENT "\n", cases[i].more,
-                          "DELETE /v3/attachments/" ATTACHMENT "\n", NULL);
-        assert_asked(cloud, log);
+                          /* and given back */
+                          "GET /v3/attachments/" ATTACHMENT "\nGET /v3/volumes/" VOLUME
+                          "\nDELETE /v3/attachments/" ATTACHMENT "\n", NULL);
+        fake_cloud_assert_asked(&cloud->fake, log);
+        assert_true(g_str_has_prefix(cloud->fake.done->str, "destroy"));
     }
+}
+
+/* The killed process may have plugged the disk before the mapping said so. */
+static void
+a_killed_attach_whose_guest_cannot_be_asked_keeps_its_mapping(void **state)
+{
+    static const HypervisorCallbacks nobody = {0};
+    Cloud *cloud = *state;
+
+    hypervisor_free(cloud->fake.host.hypervisor);
+    cloud->fake.host.hypervisor = hypervisor_new("nonexistent:///", &nobody);
+    cloud->mapping = mapping(NULL);
+    reply_volume(cloud);
+    fake_cloud_reply(&cloud->fake, "GET", "/v3/attachments/" ATTACHMENT, 200, EXPORTED);
+    fake_cloud_reply(&cloud->fake, "GET", "/v3/attachments/" ATTACHMENT, 200, EXPORTED);
+    reply_volume(cloud);
+    fake_cloud_reply(&cloud->fake, "POST", "/v3/volumes/" VOLUME "/action", 202, NULL);
+    assert_false(run(cloud, op_attach_volume, attach_arguments(), true, NULL));
+    assert_int_equal(fake_http_n_unexpected(cloud->fake.http), 0); /* the attachment stays */
+    assert_string_equal(cloud->fake.done->str, "");
 }
 
 static void
@@ -364,11 +325,11 @@ an_attach_to_a_server_that_is_gone_frees_the_volume(void **state)
     g_autoptr(NovaError) error = NULL;
 
     cloud->instance_is_gone = true;
-    reply(cloud, "DELETE", "/v3/attachments/" ATTACHMENT, 200, "{\"attachments\": []}");
+    fake_cloud_reply(&cloud->fake, "DELETE", "/v3/attachments/" ATTACHMENT, 200, "{\"attachments\": []}");
     assert_false(run(cloud, op_attach_volume, attach_arguments(), false, &error));
     assert_string_equal(nova_error_class(error), "InstanceNotFound");
-    assert_asked(cloud, "DELETE /v3/attachments/" ATTACHMENT "\n");
-    assert_string_equal(cloud->done->str, "destroy\n");
+    fake_cloud_assert_asked(&cloud->fake, "DELETE /v3/attachments/" ATTACHMENT "\n");
+    assert_string_equal(cloud->fake.done->str, "destroy\n");
 }
 
 static void
@@ -378,13 +339,13 @@ a_killed_attach_to_a_server_that_is_gone_is_detached_first(void **state)
 
     cloud->instance_is_gone = true;
     cloud->mapping = mapping(LOCAL);
-    reply(cloud, "GET", "/v3/attachments/" ATTACHMENT, 200, EXPORTED);
+    fake_cloud_reply(&cloud->fake, "GET", "/v3/attachments/" ATTACHMENT, 200, EXPORTED);
     reply_volume(cloud);
-    reply(cloud, "DELETE", "/v3/attachments/" ATTACHMENT, 200, "{\"attachments\": []}");
+    fake_cloud_reply(&cloud->fake, "DELETE", "/v3/attachments/" ATTACHMENT, 200, "{\"attachments\": []}");
     assert_false(run(cloud, op_attach_volume, attach_arguments(), true, NULL));
-    assert_asked(cloud, "GET /v3/attachments/" ATTACHMENT "\nGET /v3/volumes/" VOLUME "\nDELETE /v3/attachments/"
+    fake_cloud_assert_asked(&cloud->fake, "GET /v3/attachments/" ATTACHMENT "\nGET /v3/volumes/" VOLUME "\nDELETE /v3/attachments/"
                         ATTACHMENT "\n");
-    assert_string_equal(cloud->done->str, "destroy\n");
+    assert_string_equal(cloud->fake.done->str, "destroy\n");
 }
 
 static void
@@ -394,33 +355,33 @@ a_killed_attach_that_cannot_be_detached_keeps_its_mapping(void **state)
 
     cloud->instance_is_gone = true;
     cloud->mapping = mapping("{\"driver_volume_type\": \"nosuch\", \"data\": {}}");
-    reply(cloud, "GET", "/v3/attachments/" ATTACHMENT, 200, EXPORTED);
+    fake_cloud_reply(&cloud->fake, "GET", "/v3/attachments/" ATTACHMENT, 200, EXPORTED);
     reply_volume(cloud);
-    reply(cloud, "POST", "/v3/volumes/" VOLUME "/action", 202, NULL);
+    fake_cloud_reply(&cloud->fake, "POST", "/v3/volumes/" VOLUME "/action", 202, NULL);
     assert_false(run(cloud, op_attach_volume, attach_arguments(), true, NULL));
-    assert_asked(cloud, "GET /v3/attachments/" ATTACHMENT "\nGET /v3/volumes/" VOLUME "\nPOST /v3/volumes/" VOLUME "/action\n");
-    assert_string_equal(cloud->done->str, "");
+    fake_cloud_assert_asked(&cloud->fake, "GET /v3/attachments/" ATTACHMENT "\nGET /v3/volumes/" VOLUME "\nPOST /v3/volumes/" VOLUME "/action\n");
+    assert_string_equal(cloud->fake.done->str, "");
 }
 
 static void
 a_volume_to_boot_from_is_only_exported(void **state)
 {
     Cloud *cloud = *state;
-    json_auto_t *primitive = stored("BlockDeviceMapping", "1.21", mapping(NULL));
+    json_auto_t *primitive = fake_object("BlockDeviceMapping", "1.21", mapping(NULL));
     g_autoptr(BlockDeviceMapping) bdm = block_device_mapping_from_json(primitive, NULL);
     json_auto_t *info = NULL;
 
     reply_volume(cloud);
-    reply(cloud, "PUT", "/v3/attachments/" ATTACHMENT, 200,
+    fake_cloud_reply(&cloud->fake, "PUT", "/v3/attachments/" ATTACHMENT, 200,
           "{\"attachment\": {\"id\": \"" ATTACHMENT "\", \"connection_info\": {\"driver_volume_type\": \"rbd\", "
           "\"name\": \"volumes/v\"}}}");
-    reply(cloud, "POST", "/v3/attachments/" ATTACHMENT "/action", 204, NULL);
-    assert_true(volume_attach(&cloud->host, cloud->ctx, cloud->instance, bdm, false, NULL));
+    fake_cloud_reply(&cloud->fake, "POST", "/v3/attachments/" ATTACHMENT "/action", 204, NULL);
+    assert_true(volume_attach(&cloud->fake.host, cloud->fake.ctx, cloud->fake.instance, bdm, &(VolumeAttach){0}, NULL));
     info = volume_connection_info(bdm);
     assert_string_equal(json_get_string(info, "serial", ""), VOLUME);
     assert_int_equal(bdm->volume_size.value, 2);
-    assert_string_equal(cloud->done->str, "save volume_size\n");
-    assert_int_equal(fake_http_n_unexpected(cloud->cinder), 0);
+    assert_string_equal(cloud->fake.done->str, "save volume_size\n");
+    assert_int_equal(fake_http_n_unexpected(cloud->fake.http), 0);
 }
 
 static void
@@ -429,7 +390,7 @@ an_event_about_a_strange_volume_is_ignored(void **state)
     Cloud *cloud = *state;
 
     assert_true(run(cloud, op_extend_volume, json_pack("{s:s}", "extended_volume_id", VOLUME), false, NULL));
-    assert_asked(cloud, "");
+    fake_cloud_assert_asked(&cloud->fake, "");
 }
 
 static void
@@ -442,19 +403,19 @@ a_local_volume_is_not_extended_but_its_size_is_known(void **state)
     reply_volume(cloud);
     assert_false(run(cloud, op_extend_volume, json_pack("{s:s}", "extended_volume_id", VOLUME), false, &error));
     assert_string_equal(nova_error_class(error), "ExtendVolumeNotSupported");
-    assert_string_equal(cloud->done->str, "save volume_size\n");
+    assert_string_equal(cloud->fake.done->str, "save volume_size\n");
 }
 
 static void
 a_connection_that_cinder_no_longer_has_is_kept(void **state)
 {
     Cloud *cloud = *state;
-    json_auto_t *primitive = stored("BlockDeviceMapping", "1.21", mapping(NULL));
+    json_auto_t *primitive = fake_object("BlockDeviceMapping", "1.21", mapping(NULL));
     g_autoptr(BlockDeviceMapping) bdm = block_device_mapping_from_json(primitive, NULL);
 
     OBJECT_SET_STRING(bdm, connection_info, LOCAL);
-    reply(cloud, "GET", "/v3/attachments/" ATTACHMENT, 200, "{\"attachment\": {\"id\": \"" ATTACHMENT "\"}}");
-    assert_true(volume_refresh(&cloud->host, cloud->ctx, bdm, NULL));
+    fake_cloud_reply(&cloud->fake, "GET", "/v3/attachments/" ATTACHMENT, 200, "{\"attachment\": {\"id\": \"" ATTACHMENT "\"}}");
+    assert_true(volume_refresh(&cloud->fake.host, cloud->fake.ctx, bdm, NULL));
     assert_string_equal(bdm->connection_info, LOCAL);
 }
 
@@ -467,19 +428,19 @@ a_swap_that_fails_gives_both_volumes_back(void **state)
 
     cloud->mapping = mapping(LOCAL);
     reply_volume(cloud);
-    reply(cloud, "GET", "/v3/volumes/new", 200, "{\"volume\": {\"id\": \"new\", \"size\": 3}}");
-    reply(cloud, "PUT", "/v3/attachments/other", 200,
+    fake_cloud_reply(&cloud->fake, "GET", "/v3/volumes/new", 200, "{\"volume\": {\"id\": \"new\", \"size\": 3}}");
+    fake_cloud_reply(&cloud->fake, "PUT", "/v3/attachments/other", 200,
           "{\"attachment\": {\"id\": \"other\", \"connection_info\": {\"driver_volume_type\": \"local\", "
           "\"device_path\": \"/dev/loop2\"}}}");
-    reply(cloud, "POST", "/v3/volumes/" VOLUME "/action", 202, NULL);
-    reply(cloud, "DELETE", "/v3/attachments/other", 200, "{}");
+    fake_cloud_reply(&cloud->fake, "POST", "/v3/volumes/" VOLUME "/action", 202, NULL);
+    fake_cloud_reply(&cloud->fake, "DELETE", "/v3/attachments/other", 200, "{}");
     assert_false(run(cloud, op_swap_volume,
                      json_pack("{s:s, s:s, s:s}", "old_volume_id", VOLUME, "new_volume_id", "new",
                                "new_attachment_id", "other"), false, &error));
     assert_string_equal(nova_error_class(error), "InstanceNotFound");
-    assert_asked(cloud, "GET /v3/volumes/" VOLUME "\nGET /v3/volumes/new\nPUT /v3/attachments/other\n"
+    fake_cloud_assert_asked(&cloud->fake, "GET /v3/volumes/" VOLUME "\nGET /v3/volumes/new\nPUT /v3/attachments/other\n"
                         "POST /v3/volumes/" VOLUME "/action\nDELETE /v3/attachments/other\n");
-    assert_string_equal(cloud->done->str, "");
+    assert_string_equal(cloud->fake.done->str, "");
 }
 
 static void
@@ -490,7 +451,7 @@ a_swap_that_was_killed_after_its_last_step_is_over(void **state)
     assert_true(run(cloud, op_swap_volume,
                     json_pack("{s:s, s:s, s:s}", "old_volume_id", VOLUME, "new_volume_id", "new",
                               "new_attachment_id", "other"), true, NULL));
-    assert_asked(cloud, "");
+    fake_cloud_assert_asked(&cloud->fake, "");
 }
 
 static void
@@ -499,21 +460,21 @@ a_guest_that_libvirt_says_nothing_of_may_still_run(void **state)
     static const HypervisorCallbacks nobody = {0};
     Cloud *cloud = *state;
 
-    assert_true(step_undo_guest(&cloud->host, cloud->instance, NULL)); /* there is none */
-    hypervisor_free(cloud->host.hypervisor);
-    cloud->host.hypervisor = hypervisor_new("nonexistent:///", &nobody);
-    assert_false(step_undo_guest(&cloud->host, cloud->instance, NULL));
+    assert_true(step_undo_guest(&cloud->fake.host, cloud->fake.instance, NULL)); /* there is none */
+    hypervisor_free(cloud->fake.host.hypervisor);
+    cloud->fake.host.hypervisor = hypervisor_new("nonexistent:///", &nobody);
+    assert_false(step_undo_guest(&cloud->fake.host, cloud->fake.instance, NULL));
 }
 
 /* The one domain that libvirt's test driver has, with a port that no provider was chosen for. */
 static Instance *
 make_running_instance(void)
 {
-    json_t *request = stored("InstancePCIRequest", "1.4", json_pack("{s:s, s:i, s:[]}", "requester_id", "port1",
+    json_t *request = fake_object("InstancePCIRequest", "1.4", json_pack("{s:s, s:i, s:[]}", "requester_id", "port1",
                                                                     "count", 1, "spec"));
-    json_t *requests = stored("InstancePCIRequests", "1.1",
+    json_t *requests = fake_object("InstancePCIRequests", "1.1",
                               json_pack("{s:s, s:[o]}", "instance_uuid", RUNNING, "requests", request));
-    json_auto_t *primitive = stored(
+    json_auto_t *primitive = fake_object(
         "Instance", "2.8",
         json_pack("{s:s, s:s, s:{}, s:n, s:b, s:n, s:o}", "uuid", RUNNING, "host", "host1", "system_metadata",
                   "key_data", "auto_disk_config", 0, "image_ref", "pci_requests", requests));
@@ -526,10 +487,10 @@ make_running_instance(void)
 static json_t *
 unshelve_arguments(const Instance *instance)
 {
-    json_t *group = stored("RequestGroup", "1.3", json_pack("{s:s, s:[]}", "requester_id", "port1", "provider_uuids"));
+    json_t *group = fake_object("RequestGroup", "1.3", json_pack("{s:s, s:[]}", "requester_id", "port1", "provider_uuids"));
 
     return json_pack("{s:o, s:o}", "instance", object_to_json(instance), "request_spec",
-                     stored("RequestSpec", "1.14", json_pack("{s:[o]}", "requested_resources", group)));
+                     fake_object("RequestSpec", "1.14", json_pack("{s:[o]}", "requested_resources", group)));
 }
 
 /* The driver can stop it, but not undefine it. */
@@ -539,18 +500,40 @@ a_killed_unshelve_that_fails_keeps_a_guest_that_it_cannot_remove(void **state)
     Cloud *cloud = *state;
     g_autoptr(NovaError) error = NULL;
 
-    instance_free(cloud->instance);
-    cloud->instance = make_running_instance();
-    cloud->options.default_group.instances_path = "/nonexistent";
-    cloud->options.libvirt.images_type = "default";
-    cloud->options.placement.auth.auth_type = "none";
-    cloud->options.placement.adapter.endpoint_override = (char *)fake_http_url(cloud->cinder);
-    cloud->host.placement = placement_new(cloud->keystone, &cloud->options);
-    assert_false(run(cloud, op_unshelve_instance, unshelve_arguments(cloud->instance), true, &error));
+    instance_free(cloud->fake.instance);
+    cloud->fake.instance = make_running_instance();
+    cloud->fake.options.default_group.instances_path = "/nonexistent";
+    cloud->fake.options.libvirt.images_type = "default";
+    cloud->fake.options.placement.auth.auth_type = "none";
+    cloud->fake.options.placement.adapter.endpoint_override = (char *)fake_http_url(cloud->fake.http);
+    cloud->fake.host.placement = placement_new(cloud->fake.keystone, &cloud->fake.options);
+    assert_false(run(cloud, op_unshelve_instance, unshelve_arguments(cloud->fake.instance), true, &error));
     assert_string_equal(nova_error_class(error), "BuildAbortException");
-    assert_asked(cloud, ""); /* neither Cinder nor Placement */
-    assert_non_null(cloud->instance->host);
-    placement_free(cloud->host.placement);
+    fake_cloud_assert_asked(&cloud->fake, ""); /* neither Cinder nor Placement */
+    assert_non_null(cloud->fake.instance->host);
+    placement_free(cloud->fake.host.placement);
+}
+
+/* Its disks may be in use. */
+static void
+what_a_killed_unshelve_made_stays_with_a_guest_that_cannot_be_removed(void **state)
+{
+    static const HypervisorCallbacks nobody = {0};
+    Cloud *cloud = *state;
+    g_autofree char *instances = g_dir_make_tmp("kilonova-unshelve-XXXXXX", NULL);
+    g_autofree char *folder = g_build_filename(instances, RUNNING, NULL);
+
+    instance_free(cloud->fake.instance);
+    cloud->fake.instance = make_running_instance();
+    cloud->fake.options.default_group.instances_path = instances;
+    cloud->fake.options.libvirt.images_type = "default";
+    assert_int_equal(g_mkdir(folder, 0700), 0);
+    hypervisor_free(cloud->fake.host.hypervisor);
+    cloud->fake.host.hypervisor = hypervisor_new("nonexistent:///", &nobody);
+    assert_false(run(cloud, op_unshelve_instance, unshelve_arguments(cloud->fake.instance), true, NULL));
+    fake_cloud_assert_asked(&cloud->fake, "");
+    assert_int_equal(g_rmdir(folder), 0);
+    assert_int_equal(g_rmdir(instances), 0);
 }
 
 int
@@ -566,6 +549,7 @@ main(void)
         cmocka_unit_test_setup_teardown(a_failed_attach_leaves_neither_attachment_nor_mapping, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_attach_that_cinder_refuses_is_undone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_killed_attach_goes_on_from_what_cinder_exports, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_killed_attach_whose_guest_cannot_be_asked_keeps_its_mapping, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_attach_to_a_server_that_is_gone_frees_the_volume, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_killed_attach_to_a_server_that_is_gone_is_detached_first, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_killed_attach_that_cannot_be_detached_keeps_its_mapping, set_up, tear_down),
@@ -576,6 +560,7 @@ main(void)
         cmocka_unit_test_setup_teardown(a_swap_that_fails_gives_both_volumes_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_swap_that_was_killed_after_its_last_step_is_over, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_killed_unshelve_that_fails_keeps_a_guest_that_it_cannot_remove, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_a_killed_unshelve_made_stays_with_a_guest_that_cannot_be_removed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_guest_that_libvirt_says_nothing_of_may_still_run, set_up, tear_down),
     };
 
