@@ -15,7 +15,8 @@ libkilonova_a_SOURCES += \
 	network/neutron.c network/neutron.h network/neutron_private.h \
 	network/neutron_allocate.c network/neutron_info.c \
 	network/neutron_model.c network/neutron_model.h \
-	network/neutron_fixed_ip.c network/neutron_move.c network/neutron_ports.c network/neutron_records.c
+	network/neutron_fixed_ip.c network/neutron_move.c network/neutron_ports.c network/neutron_records.c \
+	network/neutron_resources.c
 unit_tests += tests/unit/test_neutron
 tests_unit_test_neutron_SOURCES = tests/unit/test_neutron.c $(fake_http)
 

@@ -106,6 +106,14 @@ bool neutron_teardown_on_host(Neutron *neutron, const RequestContext *ctx, const
 void neutron_unbind_ports(Neutron *neutron, const RequestContext *ctx, const GPtrArray *port_ids,
                           bool detach);
 
+/* What a port asks of Placement: {"request_groups": [{"id", "resources", "required"}], "same_subtree": [...]},
+ * the caller's; NULL: nothing. PortNotFound. */
+bool neutron_fetch_resource_request(Neutron *neutron, const RequestContext *ctx, const char *port_id,
+                                    json_t **ret_request, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+/* What all ports of the server were given, by their profiles: {provider: {"resources": {...}}}; the caller's. */
+json_t *neutron_fetch_held_resources(Neutron *neutron, const RequestContext *ctx, const Instance *instance,
+                                     NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+
 /* Neutron's JSON of one port, seen as the service user; the caller owns it. */
 json_t *neutron_fetch_port(Neutron *neutron, const RequestContext *ctx, const char *port_id,
                            NovaError **err) G_GNUC_WARN_UNUSED_RESULT;

@@ -428,72 +428,6 @@ find_security_groups(Allocation *all, NovaError **err)
 
 /* ---- resource requests ---- */
 
-static const char *
-mapped_provider(json_t *mapping, const char *key)
-{
-    return json_string_value(json_array_get(json_get_array(mapping, key), 0));
-}
-
-static bool
-no_mapping(const json_t *port, NovaError **err)
-{
-    return nova_error_set(err, NOVA_ERROR_PORT_UPDATE_FAILED,
-                          "Port update failed for port %s: Provider mappings are not available "
-                          "to the compute service but are required for ports with a resource "
-                          "request.",
-                          json_get_string(port, "id", ""));
-}
-
-static bool
-has_resource_request(const NeutronCaller *caller, const json_t *port, bool *ret_has,
-                     bool *ret_extended, NovaError **err)
-{
-    json_t *request = json_get_object(port, "resource_request");
-
-    *ret_has = *ret_extended = false;
-    if (json_object_size(request) == 0)
-        return true;
-    if (!neutron_extension(caller, AS_ADMIN, "port-resource-request-groups", ret_extended, err))
-        return false;
-    *ret_has = !*ret_extended || json_array_size(json_get_array(request, "request_groups")) > 0;
-    return true;
-}
-
-bool
-neutron_port_allocation(const NeutronCaller *caller, const json_t *port, json_t *mapping,
-                        json_t **ret_allocation, NovaError **err)
-{
-    json_auto_t *allocation = NULL;
-    bool has, is_extended;
-    json_t *group;
-    size_t i;
-
-    if (!has_resource_request(caller, port, &has, &is_extended, err))
-        return false;
-    *ret_allocation = NULL;
-    if (!has)
-        return true;
-    if (!is_extended) {
-        const char *provider = mapped_provider(mapping, json_get_string(port, "id", ""));
-
-        if (!provider)
-            return no_mapping(port, err);
-        *ret_allocation = json_string(provider);
-        return true;
-    }
-    allocation = json_object();
-    json_array_foreach (json_path(port, "resource_request", "request_groups", NULL), i, group) {
-        const char *id = json_get_string(group, "id", "");
-        const char *provider = mapped_provider(mapping, id);
-
-        if (!provider)
-            return no_mapping(port, err);
-        json_set_string(allocation, id, provider);
-    }
-    *ret_allocation = g_steal_pointer(&allocation);
-    return true;
-}
-
 static bool
 note_allocations(Allocation *all, NovaError **err)
 {
@@ -586,7 +520,7 @@ check_created(Allocation *all, const Nic *nic, const json_t *port, NovaError **e
 {
     bool has, is_extended;
 
-    if (!has_resource_request(all->caller, port, &has, &is_extended, err))
+    if (!neutron_has_resource_request(all->caller, port, &has, &is_extended, err))
         return false;
     if (has)
         return nova_error_set(err, NOVA_ERROR_NETWORKS_WITH_QO_S_POLICY_NOT_SUPPORTED,

@@ -246,38 +246,6 @@ neutron_deallocate_for_instance(Neutron *neutron, const RequestContext *ctx, Ins
 /* ---- one port ---- */
 
 static void
-add_group(json_t *resources, const json_t *allocation, const json_t *group)
-{
-    const char *provider =
-        json_get_string(allocation, json_get_string(group, "id", ""), NULL);
-    json_t *amounts = json_get_object(group, "resources");
-
-    if (provider && amounts)
-        json_object_set_new(resources, provider, json_pack("{s:O}", "resources", amounts));
-}
-
-/* {provider: {"resources": {...}}} of a port with a resource request, in either format. */
-static json_t *
-resources_of_port(const json_t *port)
-{
-    json_t *request = json_get_object(port, "resource_request");
-    json_t *profile = json_get_object(port, "binding:profile");
-    json_t *allocation = json_object_get(profile, "allocation");
-    json_t *groups = json_get_array(request, "request_groups");
-    json_t *amounts = json_get_object(request, "resources");
-    json_t *resources = json_object();
-    json_t *group;
-    size_t i;
-
-    json_array_foreach (groups, i, group)
-        add_group(resources, allocation, group);
-    if (!groups && amounts && json_is_string(allocation))
-        json_object_set_new(resources, json_string_value(allocation),
-                            json_pack("{s:O}", "resources", amounts));
-    return resources;
-}
-
-static void
 warn_of_leak(const NeutronCaller *caller, const json_t *cached, const char *port_id)
 {
     json_t *vif = neutron_find_by_id(cached, port_id);
@@ -328,7 +296,7 @@ neutron_deallocate_port(Neutron *neutron, const RequestContext *ctx, Instance *i
         warn_of_leak(&caller, cached, port_id);
     left = neutron_fetch_instance_nw_info(neutron, ctx, instance, NULL, err);
     if (left && ret_resources)
-        *ret_resources = port ? resources_of_port(port) : json_object();
+        neutron_add_port_resources(*ret_resources = json_object(), port);
     return left;
 }
 

@@ -109,12 +109,19 @@ json_t *neutron_fetch_networks(const NeutronCaller *caller, NeutronIdentity iden
 GPtrArray *neutron_preexisting_ports(const json_t *vifs);
 json_t *neutron_find_by_id(const json_t *list, const char *id); /* borrowed; NULL: none */
 
-/* ---- neutron_allocate.c ---- */
+/* ---- neutron_resources.c ---- */
+
+/* Does the port, as an admin sees it, ask for resources, and in groups ("port-resource-request-groups")? */
+bool neutron_has_resource_request(const NeutronCaller *caller, const json_t *port, bool *ret_has,
+                                  bool *ret_extended, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
 /* What a bound port's profile says under "allocation"; *ret_allocation is NULL for a port that asks
  * for nothing, else a new reference. PortUpdateFailed when 'mapping' lacks its provider. */
 bool neutron_port_allocation(const NeutronCaller *caller, const json_t *port, json_t *mapping,
                              json_t **ret_allocation, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Adds what the port was allocated to {provider: {"resources": {...}}}; NULL: no port. */
+void neutron_add_port_resources(json_t *resources, const json_t *port);
 
 /* ---- neutron_ports.c ---- */
 

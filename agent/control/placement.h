@@ -103,6 +103,13 @@ bool placement_add_resources(Placement *placement, const RequestContext *ctx,
                              const char *consumer_uuid, json_t *resources, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
 
+/* The first way in which the tree of the provider 'tree' can serve 'request' (as
+ * neutron_fetch_resource_request() makes it): {"allocations": as above, "mappings": {group id: [provider]}}, the
+ * caller's; NULL: there is none. */
+bool placement_find_candidate(Placement *placement, const RequestContext *ctx, const char *tree,
+                              const json_t *request, json_t **ret_candidate, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+
 /* Takes the provider 'uuid' and all below it out of a consumer's allocations (evacuation,
  * failed moves). AllocationUpdateFailed. */
 bool placement_remove_tree_from_allocations(Placement *placement, const RequestContext *ctx,

@@ -11,6 +11,8 @@
 
 /* The first version with consumer generations. */
 #define CONSUMER_VERSION "1.28"
+/* The first with groups that must be in one subtree; its answers name the providers of each group. */
+#define CANDIDATES_VERSION "1.36"
 
 static bool
 is_conflict(const HttpResponse *response)
@@ -112,6 +114,85 @@ placement_fetch_allocations_for_consumer(Placement *placement, const RequestCont
     nova_error_set(err, NOVA_ERROR_CONSUMER_ALLOCATION_RETRIEVAL_FAILED,
                    "Failed to retrieve allocations for consumer %s: %s", consumer_uuid, text);
     return NULL;
+}
+
+/* ---- candidates ---- */
+
+/* "A:1,B:2" */
+static char *
+amounts_text(json_t *amounts)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    const char *class;
+    json_t *amount;
+
+    json_object_foreach (amounts, class, amount)
+        if (json_integer_value(amount) != 0)
+            g_string_append_printf(text, "%s%s:%" JSON_INTEGER_FORMAT, text->len ? "," : "", class,
+                                   json_integer_value(amount));
+    return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
+static char *
+names_text(const json_t *names)
+{
+    g_autoptr(GPtrArray) list = g_ptr_array_new();
+    json_t *name;
+    size_t i;
+
+    json_array_foreach (names, i, name)
+        g_ptr_array_add(list, (void *)json_string_value(name));
+    g_ptr_array_add(list, NULL);
+    return g_strjoinv(",", (char **)list->pdata);
+}
+
+/* Names of a query end with the group that they are about. */
+static void
+add_query(GString *path, const char *name, const char *group, const char *value)
+{
+    if (!*value)
+        return;
+    g_string_append_printf(path, "&%s", name);
+    g_string_append_uri_escaped(path, group, NULL, FALSE);
+    g_string_append_c(path, '=');
+    g_string_append_uri_escaped(path, value, NULL, FALSE);
+}
+
+static void
+add_group(GString *path, const json_t *group, const char *tree)
+{
+    const char *id = json_get_string(group, "id", "");
+    g_autofree char *resources = amounts_text(json_get_object(group, "resources"));
+    g_autofree char *required = names_text(json_get_array(group, "required"));
+
+    add_query(path, "resources", id, resources);
+    add_query(path, "required", id, required);
+    add_query(path, "in_tree", id, tree);
+}
+
+bool
+placement_find_candidate(Placement *placement, const RequestContext *ctx, const char *tree,
+                         const json_t *request, json_t **ret_candidate, NovaError **err)
+{
+    g_autoptr(GString) path = g_string_new("/allocation_candidates?group_policy=none");
+    g_autofree char *subtree = names_text(json_get_array(request, "same_subtree"));
+    g_autoptr(HttpResponse) response = NULL;
+    json_t *group;
+    size_t i;
+
+    json_array_foreach (json_get_array(request, "request_groups"), i, group)
+        add_group(path, group, tree);
+    add_query(path, "same_subtree", "", subtree);
+    response = placement_request(placement, ctx, "GET", path->str, CANDIDATES_VERSION, NULL, err);
+    if (!response)
+        return false;
+    if (!placement_is_ok(response)) {
+        g_autofree char *text = rest_error_text(response);
+
+        LOG_ERROR("Failed to retrieve allocation candidates from placement API for %s: %s", path->str, text);
+    }
+    *ret_candidate = json_incref(json_array_get(json_get_array(response->json, "allocation_requests"), 0));
+    return true;
 }
 
 /* ---- writing ---- */

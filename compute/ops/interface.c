@@ -10,6 +10,7 @@
 #include "agent/objects/network_request.h"
 #include "compute/guest_device.h"
 #include "compute/guest_xml.h"
+#include "compute/ops/port_resources.h"
 #include "compute/ops/steps.h"
 #include "compute/vif_guest.h"
 #include "network/vif_plug.h"
@@ -199,10 +200,11 @@ requested_port(const Operation *op, NovaError **err)
 
 /* The new port, in the server's cache from now on. */
 static NetworkInfo *
-allocate_port(Operation *op, NovaError **err)
+allocate_port_with(Operation *op, json_t *provider_mapping, NovaError **err)
 {
     g_autoptr(NetworkRequestList) requested = requested_port(op, err);
-    NeutronAllocation what = {.requested = requested, .host = op->host->name};
+    NeutronAllocation what = {
+        .requested = requested, .host = op->host->name, .provider_mapping = provider_mapping};
     g_autoptr(NetworkInfo) network =
         requested ? neutron_allocate_for_instance(op->host->neutron, op->ctx, op->instance, &what, err)
                   : NULL;
@@ -214,6 +216,20 @@ allocate_port(Operation *op, NovaError **err)
     LOG_ERROR("allocate_for_instance returned %u ports", network->vifs->len);
     attach_failed(op, err);
     return NULL;
+}
+
+static NetworkInfo *
+allocate_port(Operation *op, NovaError **err)
+{
+    g_auto(PortResources) resources = {0};
+    NetworkInfo *network;
+
+    if (!port_resources_claim(op, json_get_string(op->args, "port_id", NULL), &resources, err))
+        return NULL;
+    network = allocate_port_with(op, resources.mapping, err);
+    if (!network)
+        port_resources_return(op, &resources);
+    return network;
 }
 
 /* ---- an attach that was killed ---- */
@@ -277,7 +293,7 @@ undo_attach(Operation *op, NovaError **err)
                    : NULL;
     if (left && guest)
         update_guest_metadata(op, guest, left);
-    return left && attach_failed(op, err);
+    return left && port_resources_trim(op, err) && attach_failed(op, err);
 }
 
 /* ---- the operations ---- */
@@ -367,7 +383,7 @@ op_detach_interface(Operation *op, NovaError **err)
     network = step_cached_network(op->instance, err);
     vif = network ? find_vif(network, port_id) : NULL;
     if (network && !vif && op->is_resumed)
-        return true; /* the process before us had got as far as that */
+        return port_resources_trim(op, err); /* the process before us had got as far as that */
     if (!vif)
         return network && nova_error_set(err, NOVA_ERROR_PORT_NOT_FOUND, "Port %s is not attached", port_id);
     notify(op, "interface_detach", "start", NULL);
@@ -376,7 +392,7 @@ op_detach_interface(Operation *op, NovaError **err)
         LOG_WARNING("Detach interface failed, port_id=%s, reason: %s", port_id, nova_error_details(error));
         return detach_failed(op, err);
     }
-    if (!release_port(op, port_id, err) ||
+    if (!release_port(op, port_id, err) || (op->is_resumed && !port_resources_trim(op, err)) ||
         !conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT_ANY, err))
         return false;
     notify(op, "interface_detach", "end", NULL);

@@ -761,6 +761,64 @@ a_detached_port_tells_its_resources(void **state)
     assert_all_used(cloud);
 }
 
+/* Requests in groups, and those of an old Neutron, whose one group is the port itself. */
+static void
+a_port_tells_what_it_asks_for(void **state)
+{
+    Cloud *cloud = *state;
+    static const char grouped[] = "{\"request_groups\": [{\"id\": \"g\", \"resources\": {\"NET_A\": 5}}]}";
+    static const char legacy[] = "{\"required\": [\"CUSTOM_T\"], \"resources\": {\"NET_A\": 5}}";
+    static const struct {
+        const char *aliases, *request, *expected;
+    } cases[] = {
+        {"port-resource-request-groups", grouped, grouped},
+        {"port-resource-request-groups", "{}", NULL},
+        {"port-resource-request-groups", "{\"request_groups\": []}", NULL},
+        {"binding", legacy,
+         "{\"request_groups\": [{\"id\": \"" PORT "\", \"required\": [\"CUSTOM_T\"], \"resources\": {\"NET_A\": 5}}]}"},
+        {"binding", "null", NULL},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *aliases =
+            g_strdup_printf("{\"extensions\": [{\"alias\": \"%s\"}]}", cases[i].aliases);
+        g_autofree char *port = g_strdup_printf("{\"port\": {\"resource_request\": %s}}", cases[i].request);
+        json_auto_t *expected = cases[i].expected ? json_loads(cases[i].expected, 0, NULL) : NULL;
+        json_auto_t *request = NULL;
+
+        cloud->options.neutron.extension_sync_interval = 0;
+        fake_http_reply(cloud->fake, "GET", "/v2.0/ports/" PORT "?fields=resource_request", 200, port);
+        if (strlen(cases[i].request) > strlen("null"))
+            fake_http_reply(cloud->fake, "GET", "/v2.0/extensions", 200, aliases);
+        assert_true(neutron_fetch_resource_request(cloud->neutron, cloud->ctx, PORT, &request, NULL));
+        assert_true(expected ? json_equal(request, expected) : !request);
+        assert_all_used(cloud);
+    }
+}
+
+/* Two ports of the same provider count together; one that asks for something and has nothing counts not. */
+static void
+what_all_ports_hold_is_added_up(void **state)
+{
+    Cloud *cloud = *state;
+    json_auto_t *held = NULL;
+    g_autofree char *text = NULL;
+
+    fake_http_reply(
+        cloud->fake, "GET", "/v2.0/ports?device_id=" INSTANCE, 200,
+        "{\"ports\": [{\"resource_request\": {\"request_groups\": [{\"id\": \"g\", \"resources\": {\"NET_A\": 5}}]}, "
+        "\"binding:profile\": {\"allocation\": {\"g\": \"rp\"}}}, "
+        "{\"resource_request\": {\"resources\": {\"NET_A\": 2, \"NET_B\": 1}}, "
+        "\"binding:profile\": {\"allocation\": \"rp\"}}, "
+        "{\"resource_request\": {\"request_groups\": [{\"id\": \"h\", \"resources\": {\"NET_A\": 9}}]}, "
+        "\"binding:profile\": {}}, {\"resource_request\": null}]}");
+    held = neutron_fetch_held_resources(cloud->neutron, cloud->ctx, &cloud->instance, NULL);
+    assert_non_null(held);
+    text = json_to_text(held);
+    assert_string_equal(text, "{\"rp\":{\"resources\":{\"NET_A\":7,\"NET_B\":1}}}");
+    assert_all_used(cloud);
+}
+
 #define PORT_WITH_ONE_IP                                                                     \
     "{\"ports\": [{\"id\": \"" PORT "\", \"fixed_ips\": [{\"subnet_id\": \"s0\", \"ip_address\": "   \
     "\"10.0.0.5\"}]}]}"
@@ -1013,6 +1071,8 @@ main(void)
         CLOUD_TEST(delete_removes_ours_and_unbinds_what_was_given),
         CLOUD_TEST(a_port_already_gone_is_no_error_a_refusal_is),
         CLOUD_TEST(a_detached_port_tells_its_resources),
+        CLOUD_TEST(a_port_tells_what_it_asks_for),
+        CLOUD_TEST(what_all_ports_hold_is_added_up),
         CLOUD_TEST(an_address_comes_from_the_first_subnet_with_room),
         CLOUD_TEST(a_network_without_room_gives_no_address),
         CLOUD_TEST(an_address_that_the_server_does_not_have_is_not_removed),

@@ -463,6 +463,53 @@ an_evacuated_host_leaves_the_consumer(void **state)
 
 #define CLOUD_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
+/* ---- candidates ---- */
+
+#define TWO_GROUPS                                                                               \
+    "{\"request_groups\": [{\"id\": \"g1\", \"required\": [\"CUSTOM_A\", \"CUSTOM_B\"], "       \
+    "\"resources\": {\"NET_BW_EGR_KILOBIT_PER_SEC\": 5, \"NET_BW_IGR_KILOBIT_PER_SEC\": 0}}, " \
+    "{\"id\": \"g2\", \"required\": [], \"resources\": {\"NET_PACKET_RATE_KILOPACKET_PER_SEC\": 7}}], " \
+    "\"same_subtree\": [\"g1\", \"g2\"]}"
+#define CANDIDATES_OF_TWO_GROUPS                                                                 \
+    "/allocation_candidates?group_policy=none&resourcesg1=NET_BW_EGR_KILOBIT_PER_SEC%3A5"        \
+    "&requiredg1=CUSTOM_A%2CCUSTOM_B&in_treeg1=" ROOT                                            \
+    "&resourcesg2=NET_PACKET_RATE_KILOPACKET_PER_SEC%3A7&in_treeg2=" ROOT                        \
+    "&same_subtree=g1%2Cg2"
+
+static json_t *
+candidate(Cloud *cloud, int status, const char *answer)
+{
+    json_auto_t *request = json_loads(TWO_GROUPS, 0, NULL);
+    json_t *found = NULL;
+
+    reply(cloud, "GET", CANDIDATES_OF_TWO_GROUPS, status, answer);
+    assert_true(placement_find_candidate(cloud->placement, NULL, ROOT, request, &found, NULL));
+    assert_string_equal(fake_request_header(fake_http_request(cloud->fake, -1), "openstack-api-version"),
+                        "placement 1.36");
+    return found;
+}
+
+static void
+the_first_candidate_of_the_host_s_tree_is_taken(void **state)
+{
+    Cloud *cloud = *state;
+    json_auto_t *found =
+        candidate(cloud, 200, "{\"allocation_requests\": [{\"allocations\": {\"a\": {}}, \"mappings\": "
+                              "{\"g1\": [\"a\"]}}, {\"allocations\": {\"b\": {}}}]}");
+
+    assert_non_null(json_path(found, "allocations", "a", NULL));
+    assert_int_equal(fake_http_n_unexpected(cloud->fake), 0);
+}
+
+static void
+no_candidate_and_a_refusal_are_the_same(void **state)
+{
+    Cloud *cloud = *state;
+
+    assert_null(candidate(cloud, 200, "{\"allocation_requests\": []}"));
+    assert_null(candidate(cloud, 400, "{\"errors\": [{\"detail\": \"No such trait\"}]}"));
+}
+
 int
 main(void)
 {
@@ -483,6 +530,8 @@ main(void)
         CLOUD_TEST(a_conflict_on_providers_is_retried_one_on_the_consumer_is_not),
         CLOUD_TEST(a_move_writes_both_consumers_at_once),
         CLOUD_TEST(an_evacuated_host_leaves_the_consumer),
+        CLOUD_TEST(the_first_candidate_of_the_host_s_tree_is_taken),
+        CLOUD_TEST(no_candidate_and_a_refusal_are_the_same),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
