@@ -257,12 +257,12 @@ def neutron():
     helper = (f'{VENV}/bin/privsep-helper --config-file {conf}/neutron.conf'
               f' --config-file {conf}/ovs_agent.ini')
     write(f'{conf}/neutron.conf', ini({
-        'DEFAULT': {'debug': 'false', 'core_plugin': 'ml2', 'service_plugins': '',
+        'DEFAULT': {'debug': 'false', 'core_plugin': 'ml2', 'service_plugins': 'router,qos,placement,trunk',
                     'transport_url': TRANSPORT, 'auth_strategy': 'keystone',
                     'state_path': f'{STATE}/neutron', 'notify_nova_on_port_status_changes': 'true',
                     'notify_nova_on_port_data_changes': 'true', 'api_workers': 1, 'rpc_workers': 1,
                     'rpc_state_report_workers': 0, 'dhcp_agents_per_network': 1,
-                    'global_physnet_mtu': 1500},
+                    'global_physnet_mtu': 1500, 'dns_domain': 'kilonova.test.'},
         'database': database('neutron'),
         'oslo_concurrency': {'lock_path': f'{STATE}/neutron/lock'},
         'nova': auth('nova'),
@@ -274,7 +274,7 @@ def neutron():
         **tokens('neutron')}))
     write(f'{conf}/ml2_conf.ini', ini({
         'ml2': {'type_drivers': 'flat,vlan,vxlan', 'tenant_network_types': 'vxlan',
-                'mechanism_drivers': 'openvswitch', 'extension_drivers': 'port_security'},
+                'mechanism_drivers': 'openvswitch', 'extension_drivers': 'port_security,qos,dns,data_plane_status'},
         'ml2_type_flat': {'flat_networks': 'physnet1'},
         'ml2_type_vlan': {'network_vlan_ranges': 'physnet1:100:199'},
         'ml2_type_vxlan': {'vni_ranges': '1:1000'},
@@ -289,12 +289,17 @@ def agents(conf):
     write(f'{conf}/ovs_agent.ini', ini({
         'ovs': {**ovs, 'bridge_mappings': 'physnet1:br-phys', 'local_ip': HOST_ADDR,
                 'of_listen_address': '127.0.0.1', 'of_listen_port': 6633,
-                'integration_bridge': 'br-int'},
-        'agent': {'tunnel_types': 'vxlan', 'l2_population': 'false', 'polling_interval': 1},
+                'integration_bridge': 'br-int', 'resource_provider_bandwidths': 'br-phys:1000000:1000000',
+                'resource_provider_packet_processing_without_direction': ':1000000',
+                'resource_provider_default_hypervisor': HOST},
+        'agent': {'tunnel_types': 'vxlan', 'l2_population': 'false', 'polling_interval': 1, 'extensions': 'qos'},
         'securitygroup': {'firewall_driver': 'noop', 'enable_security_group': 'true'}}))
     write(f'{conf}/dhcp_agent.ini', ini({
         'DEFAULT': {'interface_driver': 'openvswitch', 'enable_isolated_metadata': 'true',
                     'force_metadata': 'true', 'metadata_proxy_socket': f'{RUN}/metadata_proxy'},
+        'ovs': ovs}))
+    write(f'{conf}/l3_agent.ini', ini({
+        'DEFAULT': {'interface_driver': 'openvswitch', 'metadata_proxy_socket': f'{RUN}/metadata_proxy'},
         'ovs': ovs}))
     write(f'{conf}/metadata_agent.ini', ini({
         'DEFAULT': {'nova_metadata_host': ADDR, 'nova_metadata_port': 8775,

@@ -148,11 +148,14 @@ remove_namespace() { # NAME: with all that runs in it
 # nobody, which Neutron's DHCP agent would take for its own.
 forget_switch() {
     local one ports='["Open_vSwitch",{"op":"select","table":"Interface","where":[["type","==","internal"]],"columns":["name"]}]'
-    for one in neutron-ovs-agent neutron-dhcp-agent ovsdb-server; do
+    for one in neutron-ovs-agent neutron-dhcp-agent neutron-l3-agent ovsdb-server; do
         stop "$one"
     done
     for one in "$STATE"/neutron/dhcp/*/; do
         remove_namespace "qdhcp-$(basename "$one")"
+    done
+    for one in /run/netns/qrouter-*; do
+        remove_namespace "$(basename "$one")"
     done
     [ -s "$STATE/ovs.db" ] || return 0
     for one in $(ovsdb-tool query "$STATE/ovs.db" "$ports" | grep -oP '"name":"\K[^"]*') ovs-netdev; do

@@ -2,7 +2,7 @@
 # Sourced by up: the control plane's namespace, the bridges, Open vSwitch and Neutron's agents.
 # shellcheck shell=bash
 
-host_side=(neutron-metadata-agent neutron-dhcp-agent neutron-ovs-agent ovs-vswitchd ovsdb-server)
+host_side=(neutron-l3-agent neutron-metadata-agent neutron-dhcp-agent neutron-ovs-agent ovs-vswitchd ovsdb-server)
 
 has_link() {
     ip link show "$1" >/dev/null 2>&1
@@ -121,10 +121,19 @@ start_neutron_agents() {
     start neutron-metadata-agent "${files[@]}" "$ETC/neutron/metadata_agent.ini" -- \
         "$CP/neutron-metadata-agent" "${common[@]}" --config-file "$ETC/neutron/metadata_agent.ini"
     started_now neutron-ovs-agent || started_now neutron-dhcp-agent || return 0
-    wait_for 90 neutron-ovs-agent agents_alive
+    wait_for 90 neutron-ovs-agent agents_alive 'Open vSwitch agent' 'DHCP agent' 'Metadata agent'
     say "Neutron's agents run"
 }
 
-agents_alive() {
-    env "${admin_env[@]}" "$CP/python" "$LAB_SOURCE/agents_alive.py" "$LAB_HOST" "$LAB_STARTED"
+agents_alive() { # TYPE...
+    env "${admin_env[@]}" "$CP/python" "$LAB_SOURCE/agents_alive.py" "$LAB_HOST" "$LAB_STARTED" "$@"
+}
+
+start_router() { # Neutron's agent for routers and floating addresses
+    local files=("$ETC/neutron/neutron.conf" "$ETC/neutron/host.ini" "$ETC/neutron/l3_agent.ini")
+    start neutron-l3-agent "${files[@]}" "$LAB_VENV/lock" -- env "OVS_RUNDIR=$LAB_OVS_RUN" "$CP/neutron-l3-agent" \
+        "${files[@]/#/--config-file=}"
+    started_now neutron-l3-agent || return 0
+    wait_for 90 neutron-l3-agent agents_alive 'L3 agent'
+    say "Neutron's L3 agent runs"
 }

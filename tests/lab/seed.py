@@ -12,7 +12,8 @@ FLAVORS = {
     "tiny": {"ram": 64, "disk": 1},
     "disks": {"ram": 256, "disk": 1, "ephemeral": 1, "swap": 64},
 }
-# The provider network's addresses are the machine's own on physnet1: guests answer without a router.
+# The provider network's addresses are the machine's own on physnet1: guests answer without a router, and routers (up
+# router) have their floating addresses there.
 PREFIX = os.environ["LAB_PHYS_ADDR"].rsplit(".", 1)[0]
 NETWORKS = {
     "provider": ({"provider:network_type": "flat", "provider:physical_network": "physnet1"},
@@ -55,6 +56,8 @@ def seed_networks(cloud):
         if name not in have:
             have[name] = cloud.network.create_network(name=name, shared=True, **network)
             print(f"network {name}")
+        if name == "provider" and not have[name].is_router_external:
+            cloud.network.update_network(have[name], is_router_external=True)
         if not have[name].subnet_ids:
             cloud.network.create_subnet(name=name, network_id=have[name].id, ip_version=4, **subnet)
 
