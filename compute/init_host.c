@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/base/log.h"
+#include "compute/evacuated.h"
 #include "compute/node_id.h"
 #include "compute/numa_claim.h"
 #include "compute/ops/snapshot_undo.h"
@@ -516,10 +517,10 @@ init_host_recover(Host *host, RequestContext *ctx, NovaError **err)
                                              "numa_topology", "flavor", NULL};
     g_autoptr(GPtrArray) instances =
         conductor_instances_by_host(host->conductor, ctx, host->name, attributes, err);
-    g_autoptr(GPtrArray) domains = NULL;
+    g_autoptr(GPtrArray) domains = NULL, evacuated = NULL;
     g_autoptr(GHashTable) by_uuid = NULL;
 
-    if (!instances)
+    if (!instances || !(evacuated = evacuated_list(host, ctx, err)))
         return false;
     if (!(domains = hypervisor_list_domains(host->hypervisor, err)))
         return false;
@@ -535,11 +536,12 @@ init_host_recover(Host *host, RequestContext *ctx, NovaError **err)
         Instance *instance = instances->pdata[i];
         const DomainSummary *domain = g_hash_table_lookup(by_uuid, instance->uuid);
 
-        if (host->has_request(host, instance->uuid, NULL)) {
-            instance_free(instance); /* the request itself says more than the state that it left */
+        if (evacuated_is(evacuated, instance->uuid) ||
+            host->has_request(host, instance->uuid, NULL)) { /* which says more than the state that it left */
+            instance_free(instance);
             continue;
         }
         recover(host, ctx, instance, domain ? domain->power_state : POWER_STATE_NOSTATE);
     }
-    return true;
+    return evacuated_clean_up(host, ctx, evacuated, err);
 }

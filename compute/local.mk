@@ -116,7 +116,7 @@ libkilonova_a_SOURCES += \
 	compute/power_sync.c compute/power_sync.h \
 	compute/stop_delay.c compute/stop_delay.h \
 	compute/operation.c compute/operation.h \
-	compute/drift.c compute/drift.h compute/verify.c compute/verify.h \
+	compute/evacuated.c compute/evacuated.h compute/drift.c compute/drift.h compute/verify.c compute/verify.h \
 	compute/recovery.c compute/recovery.h \
 	compute/vif_guest.c compute/vif_guest.h \
 	compute/resource_tracker.c compute/resource_tracker.h compute/resource_tracker_private.h \
@@ -127,7 +127,7 @@ libkilonova_a_SOURCES += \
 	compute/ops/port_resources.c compute/ops/port_resources.h \
 	compute/ops/ops.h compute/ops/power.c compute/ops/terminate.c compute/ops/steps.c compute/ops/steps.h \
 	compute/ops/volume_create.c compute/ops/volume_steps.c compute/ops/volume_steps.h
-unit_tests += tests/unit/test_node_id tests/unit/test_drift tests/unit/test_orphan_ports tests/unit/test_interface tests/unit/test_build_stage
+unit_tests += tests/unit/test_node_id tests/unit/test_evacuated tests/unit/test_drift tests/unit/test_orphan_ports tests/unit/test_interface tests/unit/test_build_stage
 unit_tests += tests/unit/test_init_host tests/unit/test_instance_events tests/unit/test_move_claim
 unit_tests += tests/unit/test_numa_claim tests/unit/test_numa_cases
 tests_unit_test_numa_cases_SOURCES = tests/unit/test_numa_cases.c tests/unit/json_spoil.c tests/unit/json_spoil.h
@@ -173,6 +173,7 @@ unit_tests += tests/unit/test_tasks tests/unit/test_group_policy
 tests_unit_test_tasks_SOURCES = tests/unit/test_tasks.c $(fake_rpc)
 unit_tests += tests/unit/test_volume_steps
 tests_unit_test_volume_steps_SOURCES = tests/unit/test_volume_steps.c $(fake_cloud)
+tests_unit_test_evacuated_SOURCES = tests/unit/test_evacuated.c $(fake_rpc) $(fake_http)
 tests_unit_test_group_policy_SOURCES = tests/unit/test_group_policy.c $(fake_rpc)
 tests_unit_test_interface_SOURCES = tests/unit/test_interface.c $(fake_rpc)
 tests_unit_test_pci_tracker_SOURCES = tests/unit/test_pci_tracker.c $(fake_rpc)

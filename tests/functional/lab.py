@@ -173,6 +173,10 @@ class LabTest(unittest.TestCase):
                 {e["event"]: e["result"] for e in full.events})
         return found
 
+    def allocations(self, server):
+        answer = self.cloud.session.get(f"/allocations/{server.id}", endpoint_filter={"service_type": "placement"})
+        return answer.json()["allocations"]
+
     # ---- Nova's own client ----
 
     def rpc(self, method, server=None, task_state=None, api_action=None, **args):

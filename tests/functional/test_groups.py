@@ -4,10 +4,6 @@ from lab import HOST, LabTest
 
 
 class Groups(LabTest):
-    def allocations(self, server):
-        answer = self.cloud.session.get(f"/allocations/{server.id}", endpoint_filter={"service_type": "placement"})
-        return answer.json()["allocations"]
-
     def test_anti_affinity_is_checked_where_it_is_built(self):
         """A host that the request names passes all filters; the build finds the first server there."""
         group = self.compute.create_server_group(name="apart", policy="anti-affinity")

@@ -67,10 +67,6 @@ class Rebuild(OnDisk):
 
 
 class Shelve(OnDisk):
-    def allocations(self, server):
-        admin = self.cloud.session.get(f"/allocations/{server.id}", endpoint_filter={"service_type": "placement"})
-        return admin.json()["allocations"]
-
     def test_there_and_back(self):
         name, key = self.keypair()
         server = self.create("shelf", image="guest", flavor="guest", networks=["provider"], key_name=name)

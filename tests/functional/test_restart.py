@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 
-from lab import HOST, LAB, LabTest, agent, agent_pid, run, wait
+from lab import HOST, LAB, LabTest, agent, agent_pid, run, sql, wait
 
 CTL = pathlib.Path(__file__).resolve().parents[2] / "kilonovactl"
 SOCKET = pathlib.Path(os.environ["LAB_DIR"]) / "hosts" / HOST / "state" / "kilonovad.sock"
@@ -119,6 +119,29 @@ class Restart(LabTest):
         self.compute.delete_server(server.id)  # the API deletes by itself what a dead host has
         self.wait_gone(server)
         self.start()
+        self.assert_nothing_left()
+
+    def test_server_that_another_host_has_taken_meanwhile(self):
+        """As after an evacuation to a host on the same storage: this one plays it, too."""
+        server = self.create("evacuated", networks=["provider"])
+        folder = self.instance_folder(server)
+        port = next(iter(self.cloud.network.ports(device_id=server.id)))
+        self.end(signal.SIGKILL)
+        sql("INSERT INTO nova.migrations (created_at, uuid, instance_uuid, source_compute, source_node, dest_compute, dest_node, "
+            f"status, migration_type, hidden, deleted) SELECT NOW(), UUID(), uuid, host, node, host, 'other', 'done', "
+            f"'evacuation', 0, 0 FROM nova.instances WHERE uuid = '{server.id}'; "
+            f"UPDATE nova.instances SET host = 'other', node = 'other' WHERE uuid = '{server.id}'")
+        try:
+            self.start()
+            wait(60, "the evacuation completed", lambda: "completed" in sql(
+                f"SELECT status FROM nova.migrations WHERE instance_uuid = '{server.id}'"))
+            self.assertEqual(self.domain_state(server), "")
+            self.assertNotIn(f"tap{port.id[:11]}", run("ovs-vsctl", f"--db={os.environ['LAB_OVSDB']}", "show").stdout)
+            self.assertTrue((folder / "disk").exists())
+            self.assertEqual(self.allocations(server), {})
+        finally:
+            sql(f"UPDATE nova.instances SET host = '{HOST}', node = '{server.hypervisor_hostname}' WHERE uuid = '{server.id}'")
+        self.delete(server)
         self.assert_nothing_left()
 
     def test_verify_finds_and_heals(self):
