@@ -128,6 +128,31 @@ note_network_allocated(Instance *instance, bool allocated)
         g_hash_table_remove(instance->system_metadata, "network_allocated");
 }
 
+/* As often as [DEFAULT]network_allocate_retries says, and later each time. */
+static NetworkInfo *
+allocate_patiently(Operation *op, const NeutronAllocation *what, NovaError **err)
+{
+    int64_t attempts = op->host->options->default_group.network_allocate_retries + 1;
+    gulong pause_s = 1;
+
+    for (int64_t attempt = 1;; attempt++) {
+        NovaError *error = NULL;
+        NetworkInfo *network = neutron_allocate_for_instance(op->host->neutron, op->ctx, op->instance, what, &error);
+
+        if (network)
+            return network;
+        if (attempt >= attempts) {
+            nova_error_propagate(err, error);
+            return NULL;
+        }
+        LOG_WARNING("Instance failed network setup (attempt %" PRId64 " of %" PRId64 "): %s", attempt, attempts,
+                    nova_error_details(error));
+        nova_error_free(error);
+        g_usleep(pause_s * G_USEC_PER_SEC);
+        pause_s = MIN(pause_s * 2, 30);
+    }
+}
+
 static bool
 allocate_ports(Build *build, NovaError **err)
 {
@@ -157,7 +182,7 @@ allocate_ports(Build *build, NovaError **err)
         build->network = network_info_from_text(NULL, err);
         return build->network != NULL;
     }
-    build->network = neutron_allocate_for_instance(op->host->neutron, op->ctx, op->instance, &what, err);
+    build->network = allocate_patiently(op, &what, err);
     if (!build->network)
         return nova_error_prefix(err, "allocating the network");
     build->has_ports = true;
@@ -270,6 +295,7 @@ announce_active(Build *build, NovaError **err)
     Instance *instance = op->instance;
 
     note_network_allocated(instance, false);
+    spawn_note_access_ips(instance, build->plan->network, op->host->options->default_group.default_access_ip_network_name);
     spawn_note(op, build->plan);
     return conductor_save_instance(op->host->conductor, op->ctx, instance, EXPECT(SPAWNING), err);
 }

@@ -250,7 +250,7 @@ make_old_guest(Operation *op, const NetworkInfo *network, NovaError **err)
     if (!plan || !volumes_open(op, plan->bdms, plan->devices, err))
         return false;
     if (!start.stays_off)
-        waiter = spawn_prepare_plug_events(op, plan);
+        waiter = step_expect_plugs(op->host, op->instance, plan->network, NULL);
     start.plan = plan;
     start.waiter = waiter;
     return step_start_guest(op->host, op->ctx, op->instance, &start, err);

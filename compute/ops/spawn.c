@@ -10,24 +10,6 @@
 #include "storage/config_drive.h"
 #include "storage/disks.h"
 
-EventWaiter *
-spawn_prepare_plug_events(Operation *op, const GuestPlan *plan)
-{
-    const GPtrArray *vifs = plan->network->vifs;
-    g_autofree const char **ids = g_new0(const char *, vifs->len + 1);
-    unsigned n = 0;
-
-    for (guint i = 0; i < vifs->len; i++) {
-        const Vif *vif = vifs->pdata[i];
-
-        if (!vif->active && g_strcmp0(vif->vnic_type, "remote-managed") != 0)
-            ids[n++] = vif->id;
-    }
-    if (n == 0 || op->host->options->default_group.vif_plugging_timeout == 0)
-        return NULL;
-    return instance_events_prepare(op->host->events, op->instance->uuid, "network-vif-plugged", ids, n);
-}
-
 static bool
 make_config_drive(const Spawn *spawn, NovaError **err)
 {
@@ -74,7 +56,7 @@ spawn_guest(const Spawn *spawn, NovaError **err)
         return nova_error_prefix(err, "creating the disks");
     if (spawn->after_disks && !spawn->after_disks(spawn->user, err))
         return false;
-    waiter = spawn_prepare_plug_events(op, spawn->plan);
+    waiter = step_expect_plugs(op->host, op->instance, spawn->plan->network, NULL);
     start.waiter = waiter;
     if (!step_start_guest(op->host, op->ctx, op->instance, &start, err))
         return nova_error_prefix(err, "starting the guest");
@@ -95,6 +77,39 @@ spawn_note(Operation *op, const GuestPlan *plan)
     OBJECT_SET_STRING(instance, launched_at, now);
     if (disk_map_find(plan->disk_map, "disk.config"))
         OBJECT_SET_STRING(instance, config_drive, "True");
+}
+
+/* The first of each version. */
+static void
+note_access_ips_of(Instance *instance, const VifNetwork *network)
+{
+    for (guint i = 0; i < network->subnets->len; i++) {
+        const VifSubnet *subnet = network->subnets->pdata[i];
+
+        for (guint j = 0; j < subnet->ips->len; j++) {
+            const VifIp *ip = subnet->ips->pdata[j];
+
+            if (ip->version == 4 && !instance->access_ip_v4)
+                OBJECT_SET_STRING(instance, access_ip_v4, ip->address);
+            else if (ip->version == 6 && !instance->access_ip_v6)
+                OBJECT_SET_STRING(instance, access_ip_v6, ip->address);
+        }
+    }
+}
+
+void
+spawn_note_access_ips(Instance *instance, const NetworkInfo *network, const char *label)
+{
+    if (!label || !*label || instance->access_ip_v4 || instance->access_ip_v6)
+        return;
+    for (guint i = 0; i < network->vifs->len; i++) {
+        const Vif *vif = network->vifs->pdata[i];
+
+        if (g_strcmp0(vif->network->label, label) == 0) {
+            note_access_ips_of(instance, vif->network);
+            return;
+        }
+    }
 }
 
 void

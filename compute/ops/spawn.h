@@ -20,11 +20,12 @@ typedef struct Spawn {
  * are not up yet. On failure no domain is left, but perhaps files. */
 bool spawn_guest(const Spawn *spawn, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
-/* For ports whose wiring Neutron will report: those that are not up yet. NULL: nobody is to wait. */
-EventWaiter *spawn_prepare_plug_events(Operation *op, const GuestPlan *plan);
-
 /* _update_instance_after_spawn(): ACTIVE and what belongs to it; not saved. */
 void spawn_note(Operation *op, const GuestPlan *plan);
+
+/* Addresses of the first port in the network of that label (may be NULL) become the server's access addresses, where it
+ * has none; not saved. */
+void spawn_note_access_ips(Instance *instance, const NetworkInfo *network, const char *label);
 
 /* The server is nowhere: not saved. */
 void spawn_leave_host(Instance *instance);

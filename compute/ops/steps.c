@@ -342,6 +342,36 @@ step_undo_guest(Host *host, const Instance *instance, const NetworkInfo *network
     return is_gone;
 }
 
+EventWaiter *
+step_expect_plugs(Host *host, const Instance *instance, const NetworkInfo *network, char **vnic_types)
+{
+    const GPtrArray *vifs = network->vifs;
+    g_autofree const char **ids = g_new0(const char *, vifs->len + 1);
+    unsigned n = 0;
+
+    for (guint i = 0; i < vifs->len; i++) {
+        const Vif *vif = vifs->pdata[i];
+        bool is_expected = vnic_types ? vif->vnic_type && g_strv_contains((const char *const *)vnic_types, vif->vnic_type)
+                                      : !vif->active && g_strcmp0(vif->vnic_type, "remote-managed") != 0;
+
+        if (is_expected)
+            ids[n++] = vif->id;
+    }
+    if (n == 0 || host->options->default_group.vif_plugging_timeout == 0)
+        return NULL;
+    return instance_events_prepare(host->events, instance->uuid, "network-vif-plugged", ids, n);
+}
+
+/* All ports were unplugged, so that Neutron tells of each again; where it does so is the operator's knowledge. */
+static EventWaiter *
+expect_replugs(Host *host, const Instance *instance, const NetworkInfo *network)
+{
+    char **vnic_types = host->options->workarounds.wait_for_vif_plugged_event_during_hard_reboot;
+    EventWaiter *waiter = vnic_types[0] ? step_expect_plugs(host, instance, network, vnic_types) : NULL;
+
+    return waiter || !vnic_types[0] ? waiter : step_expect_plugs(host, instance, network, NULL);
+}
+
 /* A connection that Cinder would describe otherwise by now (a Ceph monitor that moved) is used as it was
  * only to end it. */
 static bool
@@ -359,11 +389,14 @@ bool
 step_recreate_guest(Host *host, const RequestContext *ctx, Instance *instance, NovaError **err)
 {
     g_autoptr(GuestPlan) plan = step_plan_guest(host, ctx, instance, err);
+    g_autoptr(EventWaiter) waiter = NULL;
     StartGuest start = {.plan = plan};
 
-    return plan && close_old_guest(host, ctx, instance, plan, err) &&
-           step_create_disks(host, ctx, instance, plan, err) &&
-           step_start_guest(host, ctx, instance, &start, err);
+    if (!plan || !close_old_guest(host, ctx, instance, plan, err) ||
+        !step_create_disks(host, ctx, instance, plan, err))
+        return false;
+    start.waiter = waiter = expect_replugs(host, instance, plan->network);
+    return step_start_guest(host, ctx, instance, &start, err);
 }
 
 /* Nova counts its attempts, and a periodic task of its looks for deleted instances that are not

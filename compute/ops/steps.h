@@ -51,6 +51,10 @@ typedef struct StartGuest {
 bool step_start_guest(Host *host, const RequestContext *ctx, Instance *instance, const StartGuest *start,
                       NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
+/* For ports whose wiring Neutron will report: those of these vnic_types, or (NULL) those that are not up yet. NULL:
+ * nobody is to wait. */
+EventWaiter *step_expect_plugs(Host *host, const Instance *instance, const NetworkInfo *network, char **vnic_types);
+
 /* Stops the guest (if there is one), forgets its definition and unplugs its ports; its volumes stay
  * connected. Nothing there is a success. */
 bool step_destroy_guest(Host *host, const Instance *instance, const NetworkInfo *network,
