@@ -23,6 +23,8 @@ KEPT = pathlib.Path(os.environ.get("KILONOVA_PARITY_DIR") or pathlib.Path(os.env
 TOPICS = ("notifications", "versioned_notifications")
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 SHARE = "00000000-0000-4000-8000-000000000001"
+# Both agents hold libvirt's event of a guest that stopped back for 15 s; after these it would come amid the next operation.
+LEAVES_GUEST_OFF = ("guest_stops", "rescue_bad_image", "rebuild_bad_image")
 PATIENCE = float(os.environ.get("KILONOVA_PARITY_PATIENCE", 180))
 
 # Members of payloads that show the program and not what it did, and numbers of the data base.
@@ -416,7 +418,7 @@ def run_one(cloud, bus, name, state):
     except (subprocess.CalledProcessError, AttributeError, TypeError) as error:
         answer = repr(error)
     deadline = time.monotonic() + PATIENCE
-    if name == "guest_stops":
+    if name in LEAVES_GUEST_OFF:
         time.sleep(17)
     time.sleep(0.5)
     while not (now := cloud.settled(state)) and time.monotonic() < deadline:
