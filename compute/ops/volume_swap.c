@@ -12,7 +12,9 @@
 
 #define GIB ((int64_t)1024 * 1024 * 1024)
 
-/* Cinder was told that it is done, and answered that the volume has its old id, or the new one. */
+/* Cinder is told that a migration is done. */
+#define NOTE_MIGRATES "completes the migration"
+/* It was told, and answered that the volume has its old id, or the new one. */
 #define NOTE_OLD_ID "keeps the old id"
 #define NOTE_NEW_ID "has the new id"
 
@@ -53,7 +55,7 @@ notify(const Swap *swap, const char *phase, const NovaError *error)
 static int64_t
 new_size(const Swap *swap)
 {
-    return swap->new_volume->size_gib > swap->old_volume->size_gib ? swap->new_volume->size_gib : 0;
+    return swap->new_volume && swap->new_volume->size_gib > swap->old_volume->size_gib ? swap->new_volume->size_gib : 0;
 }
 
 /* ---- the new volume's connection ---- */
@@ -179,6 +181,8 @@ complete_in_cinder(const Swap *swap, bool failed, NovaError **err)
         return g_strdup(swap->old_id);
     if (operation_has_note(swap->op, NOTE_NEW_ID) || (swap->bdm->attachment_id && !is_migration(swap)))
         return g_strdup(swap->new_id);
+    if (!failed && is_migration(swap))
+        operation_note(swap->op, NOTE_MIGRATES);
     id = cinder_migrate_completion(swap->op->host->cinder, swap->ctx, swap->old_id, swap->new_id, failed, err);
     if (id && !failed)
         operation_note(swap->op, g_strcmp0(id, swap->old_id) == 0 ? NOTE_OLD_ID : NOTE_NEW_ID);
@@ -225,6 +229,32 @@ save_mapping(Swap *swap, const char *volume_id, NovaError **err)
 
 /* ---- the operation ---- */
 
+/* A process before us had told Cinder that it is done: the new volume's data are the old one's by now, and its id
+ * is about to go. */
+static bool
+is_migrated(const Swap *swap)
+{
+    const char *status = swap->old_volume->migration_status;
+
+    return swap->new_attachment_id &&
+           (operation_has_note(swap->op, NOTE_OLD_ID) ||
+            (operation_has_note(swap->op, NOTE_MIGRATES) &&
+             (g_strcmp0(status, "success") == 0 || g_strcmp0(status, "completing") == 0)));
+}
+
+/* Only the mapping does not say so yet. */
+static bool
+finish_migrated(Swap *swap, NovaError **err)
+{
+    swap->new_info = cinder_attachment_get(swap->op->host->cinder, swap->ctx, swap->new_attachment_id, err);
+    if (!swap->new_info)
+        return false;
+    complete_new(swap);
+    if (swap->old_volume->is_multiattach)
+        json_object_set_new(swap->new_info, "multiattach", json_true());
+    return save_mapping(swap, swap->old_id, err);
+}
+
 static bool
 swap_volumes(Swap *swap, NovaError **err)
 {
@@ -233,6 +263,8 @@ swap_volumes(Swap *swap, NovaError **err)
     g_autofree char *id = NULL;
 
     swap->old_volume = cinder_volume_get(cinder, swap->ctx, swap->old_id, err);
+    if (swap->old_volume && is_migrated(swap))
+        return finish_migrated(swap, err);
     swap->new_volume = swap->old_volume ? cinder_volume_get(cinder, swap->ctx, swap->new_id, err) : NULL;
     if (!swap->new_volume)
         return false;

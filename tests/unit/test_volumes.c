@@ -454,6 +454,43 @@ a_swap_that_was_killed_after_its_last_step_is_over(void **state)
     fake_cloud_assert_asked(&cloud->fake, "");
 }
 
+/* Cinder has swapped the two, and deletes the new id. */
+static void
+a_swap_that_was_killed_after_the_completion_keeps_the_old_id(void **state)
+{
+    static const char *const cases[][2] = {{"keeps the old id", "null"},
+                                           {"completes the migration", "\"success\""},
+                                           {"completes the migration", "\"completing\""}};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        Cloud *cloud;
+        g_autofree char *volume = g_strdup_printf(
+            "{\"volume\": {\"id\": \"" VOLUME "\", \"size\": 2, \"migration_status\": %s}}", cases[i][1]);
+        g_autoptr(GPtrArray) notes = g_ptr_array_new();
+        json_auto_t *args = json_pack("{s:s, s:s, s:s}", "old_volume_id", VOLUME, "new_volume_id", "new",
+                                      "new_attachment_id", "other");
+        Operation op = {.args = args, .is_resumed = true, .notes = notes};
+
+        if (i > 0) {
+            tear_down(state);
+            set_up(state);
+        }
+        cloud = *state;
+        cloud->mapping = mapping(LOCAL);
+        op.host = &cloud->fake.host;
+        op.ctx = cloud->fake.ctx;
+        op.instance = cloud->fake.instance;
+        g_ptr_array_add(notes, (void *)cases[i][0]);
+        fake_cloud_reply(&cloud->fake, "GET", "/v3/volumes/" VOLUME, 200, volume);
+        fake_cloud_reply(&cloud->fake, "GET", "/v3/attachments/other", 200, EXPORTED);
+        fake_cloud_reply(&cloud->fake, "POST", "/v3/attachments/other/action", 204, NULL);
+        assert_true(op_swap_volume(&op, NULL));
+        fake_cloud_assert_asked(&cloud->fake, "GET /v3/volumes/" VOLUME "\nGET /v3/attachments/other\n"
+                                              "POST /v3/attachments/other/action\n");
+        assert_non_null(strstr(cloud->fake.done->str, "save"));
+    }
+}
+
 static void
 a_guest_that_libvirt_says_nothing_of_may_still_run(void **state)
 {
@@ -561,6 +598,7 @@ main(void)
         cmocka_unit_test_setup_teardown(a_swap_that_was_killed_after_its_last_step_is_over, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_killed_unshelve_that_fails_keeps_a_guest_that_it_cannot_remove, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_a_killed_unshelve_made_stays_with_a_guest_that_cannot_be_removed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_swap_that_was_killed_after_the_completion_keeps_the_old_id, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_guest_that_libvirt_says_nothing_of_may_still_run, set_up, tear_down),
     };
 
