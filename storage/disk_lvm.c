@@ -4,7 +4,6 @@
 #define LOG_NAME "kilonova.storage.disk_lvm"
 
 #include <string.h>
-#include <unistd.h>
 
 #include "agent/base/log.h"
 #include "conf/options.h"
@@ -108,12 +107,8 @@ remove_volumes(const struct Options *options, const char *uuid, const char *endi
 {
     const char *group = options->libvirt.images_volume_group;
     g_autofree char *start = volume_name(uuid, "");
-    g_autofree char *folder = lvm_path(group, NULL);
-    g_autoptr(GPtrArray) names = NULL;
+    g_autoptr(GPtrArray) names = lvm_list(group, err);
 
-    if (access(folder, F_OK) < 0) /* no volume of the group is active */
-        return true;
-    names = lvm_list(group, err);
     if (!names)
         return false;
     for (guint i = names->len; i-- > 0;)

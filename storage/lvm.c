@@ -160,13 +160,23 @@ clear(const Options *options, const char *path, NovaError **err)
     return command_run(g_strcmp0(how, "shred") == 0 ? shred : zero, &limits, &result, err);
 }
 
+/* Only an active volume can be written to. */
 static bool
-remove_one(const Options *options, const char *path, NovaError **err)
+make_clearable(const Options *options, const char *group, const char *volume, const char *path, NovaError **err)
 {
+    return g_strcmp0(options->libvirt.volume_clear, "none") == 0 || access(path, F_OK) == 0 ||
+           lvm_activate(group, volume, err);
+}
+
+static bool
+remove_one(const Options *options, const char *group, const char *volume, NovaError **err)
+{
+    g_autofree char *path = lvm_path(group, volume);
     const char *argv[] = {"lvremove", "-f", path, NULL};
     g_auto(CommandResult) result = {0};
 
-    return clear(options, path, err) && run(argv, &result, err);
+    return make_clearable(options, group, volume, path, err) && clear(options, path, err) &&
+           run(argv, &result, err);
 }
 
 bool
@@ -175,10 +185,9 @@ lvm_remove(const struct Options *options, const char *group, const GPtrArray *vo
     g_autoptr(GString) reasons = g_string_new(NULL);
 
     for (guint i = 0; i < volumes->len; i++) {
-        g_autofree char *path = lvm_path(group, volumes->pdata[i]);
         g_autoptr(NovaError) failure = NULL;
 
-        if (!remove_one(options, path, &failure))
+        if (!remove_one(options, group, volumes->pdata[i], &failure))
             g_string_append_printf(reasons, "%s%s", reasons->len > 0 ? ", " : "",
                                    nova_error_message(failure));
     }

@@ -297,13 +297,46 @@ failed_copy_takes_the_volume_back(void **state G_GNUC_UNUSED)
 }
 
 static void
+add_active(const char *name)
+{
+    g_autofree char *path = g_build_filename(bench->folder, name, NULL);
+
+    g_file_set_contents(path, "", 0, NULL);
+}
+
+static void
 deletion_clears_and_removes_the_server_s_volumes_only(void **state G_GNUC_UNUSED)
 {
+    add_active(UUID "_disk");
+    add_active(UUID "_disk.swap");
     volumes = "  " UUID "_disk\n  " OTHER "_disk\n  " UUID "x_disk\n  " UUID "_disk.swap\n";
     assert_true(disks_remove_volumes(bench->options, UUID, NULL));
     assert_ran(LVS "blockdev --getsize64 DIR/" UUID "_disk\nshred -n0 -z -s1073741824 DIR/" UUID "_disk\n"
                "lvremove -f DIR/" UUID "_disk\nblockdev --getsize64 DIR/" UUID "_disk.swap\n"
                "shred -n0 -z -s1073741824 DIR/" UUID "_disk.swap\nlvremove -f DIR/" UUID "_disk.swap\n");
+}
+
+static void
+a_volume_that_is_not_active_is_cleared_all_the_same(void **state G_GNUC_UNUSED)
+{
+    volumes = UUID "_disk\n";
+    assert_true(disks_remove_volumes(bench->options, UUID, NULL));
+    assert_ran(LVS "lvchange -ay VG/" UUID "_disk\nblockdev --getsize64 DIR/" UUID "_disk\n"
+               "shred -n0 -z -s1073741824 DIR/" UUID "_disk\nlvremove -f DIR/" UUID "_disk\n");
+}
+
+/* Nobody would look for the disks again. */
+static void
+a_group_that_is_missing_fails_the_deletion(void **state G_GNUC_UNUSED)
+{
+    g_autoptr(NovaError) failure = NULL;
+
+    assert_int_equal(g_rmdir(bench->folder), 0); /* as /dev/<group> */
+    assert_true(disks_remove_volumes(bench->options, UUID, NULL)); /* no volume of the group is active */
+    fails = "lvs";
+    n_failures = 3;
+    assert_false(disks_remove_volumes(bench->options, UUID, &failure));
+    assert_int_equal(nova_error_kind(failure), NOVA_ERROR_PROCESS_EXECUTION_ERROR);
 }
 
 static void
@@ -398,6 +431,8 @@ main(void)
         TEST(volume_that_was_not_made_here_stays),
         TEST(failed_copy_takes_the_volume_back),
         TEST(deletion_clears_and_removes_the_server_s_volumes_only),
+        TEST(a_volume_that_is_not_active_is_cleared_all_the_same),
+        TEST(a_group_that_is_missing_fails_the_deletion),
         TEST(clearing_follows_the_options),
         TEST(volume_that_stays_fails_the_deletion_after_all_were_tried),
         TEST(busy_programs_are_tried_again),
