@@ -423,6 +423,14 @@ is_forgotten(Host *host, const RequestContext *ctx, const BlockDeviceMapping *bd
 }
 
 void
+volumes_forget_detached(Host *host, const RequestContext *ctx, GPtrArray *bdms)
+{
+    for (guint row = bdms->len; row > 0; row--)
+        if (is_attached(bdms->pdata[row - 1]) && is_forgotten(host, ctx, bdms->pdata[row - 1]))
+            g_ptr_array_remove_index(bdms, row - 1);
+}
+
+void
 volumes_forget_dangling(Host *host, const RequestContext *ctx, const Instance *instance, GPtrArray *bdms)
 {
     g_autoptr(NovaError) error = NULL;

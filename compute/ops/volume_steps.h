@@ -70,6 +70,10 @@ void volumes_try_refresh(Host *host, const RequestContext *ctx, const BlockDevic
 void volume_announce_detach(Host *host, const RequestContext *ctx, Instance *instance,
                             const BlockDeviceMapping *bdm, const char *phase);
 
+/* Of a server that is deleted, the rows of volumes that had been detached from it before leave 'bdms': they may
+ * be somebody's. Those stay of which Cinder says nothing. */
+void volumes_forget_detached(Host *host, const RequestContext *ctx, GPtrArray *bdms);
+
 /* Attachments that only Cinder knows, or only we, are forgotten (_delete_dangling_bdms()): rows of the
  * latter are destroyed and leave 'bdms'. Nothing happens while Cinder does not answer. */
 void volumes_forget_dangling(Host *host, const RequestContext *ctx, const Instance *instance, GPtrArray *bdms);

@@ -12,6 +12,7 @@
 #include "agent/control/conductor_tasks.h"
 #include "compute/ops/ops.h"
 #include "compute/ops/steps.h"
+#include "compute/ops/volume_steps.h"
 #include "storage/disks.h"
 
 typedef struct Visit {
@@ -88,15 +89,25 @@ shut_down(Host *host, RequestContext *ctx, Instance *instance)
         LOG_WARNING("Failed to power off instance: %s", nova_error_details(error));
 }
 
+/* _shutdown_instance(), _cleanup_volumes() */
 static bool
 destroy(Host *host, RequestContext *ctx, Instance *instance, NovaError **err)
 {
+    Operation op = {.host = host, .ctx = ctx, .instance = instance};
     g_autoptr(NetworkInfo) network = step_cached_network(instance, err);
+    g_autoptr(GPtrArray) bdms =
+        network ? conductor_bdms_by_instance(host->conductor, ctx, instance->uuid, err) : NULL;
 
     instance_events_cancel(host->events, instance->uuid);
-    return network && step_destroy_guest(host, instance, network, false, err) &&
-           step_remove_files(host, instance, err) &&
-           neutron_deallocate_for_instance(host->neutron, ctx, instance, NULL, err);
+    if (!bdms || !step_destroy_guest(host, instance, network, false, err))
+        return false;
+    volumes_forget_detached(host, ctx, bdms);
+    volumes_release(&op, bdms);
+    if (!step_remove_files(host, instance, err) ||
+        !neutron_deallocate_for_instance(host->neutron, ctx, instance, NULL, err))
+        return false;
+    volumes_delete(host, ctx, bdms);
+    return true;
 }
 
 static void

@@ -9,6 +9,7 @@
 #include "agent/base/json.h"
 #include "compute/block_device_info.h"
 #include "compute/ops/volume_steps.h"
+#include "compute/tasks/tasks.h"
 #include "tests/fakes/fake_cloud.h"
 
 #define SERVER "00000000-0000-4000-8000-000000000001"
@@ -747,6 +748,89 @@ a_refresh_follows_cinder_or_keeps_what_is_known(void **state)
     assert_string_equal(json_get_string(json_get_object(second->connection_info, "data"), "name", NULL), "old");
 }
 
+/* ---- a server that runs although it is deleted ---- */
+
+static json_t *
+list_of(const char *name, json_t *object)
+{
+    return fake_object(name, "1.0", json_pack("{s:[o]}", "objects", object));
+}
+
+static json_t *
+row_of_volume(const char *volume, const char *attachment)
+{
+    return fake_object("BlockDeviceMapping", "1.21",
+                       json_pack("{s:s, s:s, s:s, s:b, s:s, s:s, s:b, s:n}", "instance_uuid", SERVER, "source_type",
+                                 "volume", "destination_type", "volume", "no_device", 0, "volume_id", volume,
+                                 "attachment_id", attachment, "delete_on_termination", 1, "connection_info"));
+}
+
+static json_t *
+answer_of_deleted(const RpcTarget *target, const char *method, json_t *args, void *user, NovaError **err)
+{
+    const char *asked = json_get_string(args, "objmethod", "");
+
+    if (strcmp(asked, "get_uuids_by_host") == 0)
+        return json_array();
+    if (strcmp(asked, "get_by_filters") == 0) {
+        json_t *cache = fake_object("InstanceInfoCache", "1.5", json_pack("{s:s, s:s}", "instance_uuid", SERVER,
+                                                                          "network_info", "[]"));
+
+        return list_of("InstanceList",
+                       fake_object("Instance", "2.8", json_pack("{s:s, s:s, s:s, s:{}, s:o}", "uuid", SERVER, "host",
+                                                                "host1", "deleted_at", "2020-01-01T00:00:00Z",
+                                                                "system_metadata", "info_cache", cache)));
+    }
+    if (strcmp(asked, "get_by_instance_uuid") == 0) {
+        json_t *list = list_of("BlockDeviceMappingList", row_of_volume("v1", "a1"));
+
+        json_array_append_new(json_object_get(json_object_get(list, "nova_object.data"), "objects"),
+                              row_of_volume("v2", "a2"));
+        return list;
+    }
+    return answer(target, method, args, user, err);
+}
+
+static void
+work_now(Host *host, const char *name, void (*work)(Host *, RequestContext *, Instance *), RequestContext *ctx,
+         Instance *instance)
+{
+    (void)name;
+    work(host, ctx, instance);
+    instance_free(instance);
+}
+
+/* v2 had been detached from it, and is somebody's. */
+static void
+a_deleted_server_that_is_reaped_lets_go_of_its_volumes(void **state)
+{
+    static const HypervisorCallbacks nobody = {0};
+    Cloud *cloud = *state;
+    Host *host = &cloud->fake.host;
+    Options *options = &cloud->fake.options;
+
+    fake_rpc_reset(answer_of_deleted, cloud);
+    options->default_group.running_deleted_instance_action = "reap";
+    options->default_group.instances_path = "/nonexistent";
+    options->libvirt.images_type = "default";
+    options->neutron.auth.auth_type = "none";
+    options->neutron.adapter.endpoint_override = (char *)fake_http_url(cloud->fake.http);
+    host->queue_work = work_now;
+    host->hypervisor = hypervisor_new("test:///default", &nobody);
+    host->neutron = neutron_new(cloud->fake.keystone, host->conductor, options);
+    host->events = instance_events_new();
+    reply_exported(cloud, "a1");
+    fake_cloud_reply(&cloud->fake, "GET", "/v3/attachments/a2", 404, "{}");
+    fake_cloud_reply(&cloud->fake, "DELETE", "/v3/attachments/a1", 200, "{\"attachments\": []}");
+    fake_http_answer(cloud->fake.http, &(FakeAnswer){.method = "GET", .path = "/v2.0/*", .body = "{\"ports\": []}", .times = -1});
+    fake_cloud_reply(&cloud->fake, "DELETE", "/v3/volumes/v1", 202, NULL);
+    task_cleanup_running_deleted_instances(host, cloud->fake.ctx);
+    assert_int_equal(fake_http_n_unused(cloud->fake.http), 0);
+    assert_int_equal(fake_http_n_unexpected(cloud->fake.http), 0);
+    instance_events_free(host->events);
+    neutron_free(host->neutron);
+}
+
 static void
 images_have_no_business_with_cinder(void **state)
 {
@@ -799,6 +883,7 @@ main(void)
         CASE(attachments_that_one_side_forgot_are_forgotten),
         CASE(nothing_is_forgotten_while_cinder_does_not_answer),
         CASE(a_refresh_follows_cinder_or_keeps_what_is_known),
+        CASE(a_deleted_server_that_is_reaped_lets_go_of_its_volumes),
         CASE(images_have_no_business_with_cinder),
     };
 
