@@ -30,7 +30,7 @@ remove_guest(Host *host, const char *uuid)
 static void
 remove_switch_ports(Host *host, const char *uuid)
 {
-    int timeout_ms = (int)host->options->os_vif_ovs.ovs_vsctl_timeout * 1000;
+    int timeout_ms = vif_switch_timeout_ms(host->options);
     g_autoptr(NovaError) error = NULL;
     g_autoptr(GPtrArray) ports = ovsdb_list_ports(host->ovsdb, timeout_ms, &error);
     g_autoptr(GPtrArray) own = g_ptr_array_new();

@@ -94,7 +94,7 @@ static void
 read_host(Reading *reading)
 {
     Host *host = reading->host;
-    int timeout_ms = (int)host->options->os_vif_ovs.ovs_vsctl_timeout * 1000;
+    int timeout_ms = vif_switch_timeout_ms(host->options);
     NovaError *libvirt = NULL, *ovs = NULL;
 
     reading->facts.domains = hypervisor_list_domains(host->hypervisor, &libvirt);

@@ -7,6 +7,8 @@
 #include "agent/base/python_text.h"
 
 #define NAME_LENGTH       14 /* of devices */
+#define OWN_BRIDGE        "pb"
+#define FAR_PATCH         "ibp" /* of the pair that leads there */
 #define PATCH_NAME_LENGTH 64 /* of ports that are no devices */
 
 /* What every kind needs to make its steps. */
@@ -277,13 +279,24 @@ add_guest_tap(Planner *planner, const char *device)
     add_device(planner, VIF_STEP_TAP, VIF_ON_UNPLUG, device);
 }
 
+char *
+vif_plan_own_bridge(const char *port)
+{
+    g_autofree char *name = NULL;
+
+    if (!g_str_has_prefix(port, FAR_PATCH))
+        return NULL;
+    name = g_strconcat(OWN_BRIDGE, port + strlen(FAR_PATCH), NULL);
+    return g_strndup(name, NAME_LENGTH);
+}
+
 /* The tap on a bridge of its own that a pair of patches joins to the integration bridge. */
 static void
 add_port_bridge(Planner *planner, const char *tap, const char *bridge)
 {
-    const char *own = make_name(planner, "pb", NAME_LENGTH);
+    const char *own = make_name(planner, OWN_BRIDGE, NAME_LENGTH);
     const char *own_patch = make_name(planner, "pbp", PATCH_NAME_LENGTH);
-    const char *far_patch = make_name(planner, "ibp", PATCH_NAME_LENGTH);
+    const char *far_patch = make_name(planner, FAR_PATCH, PATCH_NAME_LENGTH);
     VifStep *step;
 
     add_ovs_bridge(planner, own, VIF_ON_BOTH, "system");

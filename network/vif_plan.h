@@ -78,4 +78,8 @@ VifPlan *vif_plan_make(const Vif *vif, const VifGuest *guest, const Options *opt
 /* A line a step, "+ " on plug, "- " on unplug, "± " both; caller frees. */
 char *vif_plan_to_text(const VifPlan *plan);
 void vif_plan_free(VifPlan *plan);
+
+/* The bridge that a port of the integration bridge, found there by its name, has for itself
+ * ([os_vif_ovs]per_port_bridge); NULL: none. Caller frees. */
+char *vif_plan_own_bridge(const char *port);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VifPlan, vif_plan_free)

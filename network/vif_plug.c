@@ -351,6 +351,12 @@ append_change(Changes *changes, const VifStep *step, bool is_plug, NovaError **e
     return true;
 }
 
+int
+vif_switch_timeout_ms(const Options *options)
+{
+    return (int)options->os_vif_ovs.ovs_vsctl_timeout * 1000;
+}
+
 static bool
 apply(Ovsdb *ovsdb, const Options *options, const Changes *changes, NovaError **err)
 {
@@ -359,7 +365,7 @@ apply(Ovsdb *ovsdb, const Options *options, const Changes *changes, NovaError **
 
     FAIL_POINT("ovsdb.apply:before", NULL);
     ok = ovsdb_apply(ovsdb, (const OvsdbChange *)(const void *)list->data, list->len,
-                     (int)options->os_vif_ovs.ovs_vsctl_timeout * 1000, err);
+                     vif_switch_timeout_ms(options), err);
     FAIL_POINT("ovsdb.apply:after", NULL);
     return ok;
 }
@@ -566,13 +572,20 @@ bool
 vif_delete_ports(Ovsdb *ovsdb, const Options *options, const GPtrArray *ports, NovaError **err)
 {
     g_auto(Changes) changes = changes_make();
+    g_autoptr(GPtrArray) bridges = g_ptr_array_new_with_free_func(g_free);
 
     for (guint i = 0; i < ports->len; i++) {
         const OvsdbPort *port = ports->pdata[i];
         const OvsdbChange change = {
             .kind = OVSDB_DEL_PORT, .bridge = port->bridge, .port = port->name};
+        char *own = vif_plan_own_bridge(port->name);
+        const OvsdbChange bridge = {.kind = OVSDB_DEL_BRIDGE, .bridge = own};
 
         g_array_append_val(changes.changes, change);
+        if (!own)
+            continue;
+        g_ptr_array_add(bridges, own);
+        g_array_append_val(changes.changes, bridge);
     }
     if (!apply(ovsdb, options, &changes, err))
         return false;

@@ -10,6 +10,9 @@
 #include "network/ovsdb.h"
 #include "network/vif_plan.h"
 
+/* How long the switch's database has time for one request. */
+int vif_switch_timeout_ms(const Options *options);
+
 /* Every VIF of the list (of Vif*): first what the kernel has to do, then one transaction that the
  * switch acknowledged. Repeating it changes nothing. What it had made in the kernel is gone again
  * when it fails: VirtualInterfacePlugException, InternalError, and vif_plan_make()'s. */
@@ -25,7 +28,7 @@ void vif_bring_up_all(const Options *options, const GPtrArray *vifs);
 bool vif_unplug_all(Ovsdb *ovsdb, const Options *options, const GPtrArray *vifs,
                     const VifGuest *guest, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
-/* Ports that were found in the switch (const OvsdbPort*), with what hybrid plugging made for them
- * in the kernel. */
+/* Ports that were found in the switch (const OvsdbPort*), with what hybrid plugging made for them in the kernel
+ * and the bridges that they have for themselves. */
 bool vif_delete_ports(Ovsdb *ovsdb, const Options *options, const GPtrArray *ports,
                       NovaError **err) G_GNUC_WARN_UNUSED_RESULT;

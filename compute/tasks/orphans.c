@@ -11,16 +11,10 @@
 #include "compute/orphan_ports.h"
 #include "network/vif_plug.h"
 
-static int
-timeout_ms(const Host *host)
-{
-    return (int)host->options->os_vif_ovs.ovs_vsctl_timeout * 1000;
-}
-
 static bool
 remove_ports_of(Host *host, const char *uuid, NovaError **err)
 {
-    g_autoptr(GPtrArray) ports = ovsdb_list_ports(host->ovsdb, timeout_ms(host), err);
+    g_autoptr(GPtrArray) ports = ovsdb_list_ports(host->ovsdb, vif_switch_timeout_ms(host->options), err);
     g_autoptr(GPtrArray) left = g_ptr_array_new();
 
     for (guint i = 0; ports && i < ports->len; i++) {
@@ -84,7 +78,7 @@ look_for_orphans(Host *host, RequestContext *ctx)
 {
     TaskMemory *memory = host->tasks;
     g_autoptr(NovaError) error = NULL;
-    g_autoptr(GPtrArray) ports = ovsdb_list_ports(host->ovsdb, timeout_ms(host), &error);
+    g_autoptr(GPtrArray) ports = ovsdb_list_ports(host->ovsdb, vif_switch_timeout_ms(host->options), &error);
     g_autoptr(GPtrArray) domains = ports ? hypervisor_list_domains(host->hypervisor, &error) : NULL;
     g_auto(OrphanSight) sight = {0};
 

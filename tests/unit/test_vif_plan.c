@@ -205,6 +205,17 @@ a_port_may_have_a_bridge_of_its_own(void **state G_GNUC_UNUSED)
                 "± ovs-port device=pbp" PORT " bridge=pb49f2745f-395 type=patch peer=ibp" PORT "\n");
 }
 
+/* Whoever finds the port in the switch finds no more than its patch. */
+static void
+a_patch_leads_to_the_port_s_own_bridge(void **state G_GNUC_UNUSED)
+{
+    g_autofree char *bridge = vif_plan_own_bridge("ibp" PORT);
+
+    assert_string_equal(bridge, "pb49f2745f-395");
+    assert_null(vif_plan_own_bridge("tap49f2745f-39"));
+    assert_null(vif_plan_own_bridge("qvo49f2745f-39"));
+}
+
 static void
 linux_bridges_ended_with_release_34(void **state G_GNUC_UNUSED)
 {
@@ -339,6 +350,7 @@ main(void)
         cmocka_unit_test(each_type_is_plugged_as_nova_and_os_vif_do),
         cmocka_unit_test(a_new_port_starts_in_the_dead_vlan_if_asked),
         cmocka_unit_test(a_port_may_have_a_bridge_of_its_own),
+        cmocka_unit_test(a_patch_leads_to_the_port_s_own_bridge),
         cmocka_unit_test(linux_bridges_ended_with_release_34),
         cmocka_unit_test(a_trunk_s_bridge_goes_with_its_port),
         cmocka_unit_test(a_port_that_libvirt_makes_is_only_taken_away),
