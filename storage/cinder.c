@@ -14,6 +14,8 @@
 #define ATTACHMENTS_VERSION "3.44"
 #define REIMAGE_VERSION "3.68"
 #define ATTEMPTS 5
+/* It answers when its back end has, which may take minutes; what is given up here goes on there. */
+#define ANSWER_S 1800
 
 /* Forms of a volume, newest first: shared_targets of three values, of two, not at all. */
 static const char *const volume_versions[] = {"3.69", "3.48", NULL};
@@ -55,6 +57,7 @@ cinder_new(const Options *options, struct Keystone *keystone)
         .session = &options->cinder.session,
         .adapter = &cinder->adapter,
         .connect_retries = (int)options->cinder.http_retries,
+        .timeout_s = ANSWER_S,
         .options = options,
     };
 

@@ -34,14 +34,15 @@ http_settings(const RestSettings *settings)
 {
     const SessionOptions *session = settings->session;
     const AdapterOptions *adapter = settings->adapter;
-    HttpSettings http = {.connect_retries = settings->connect_retries};
+    HttpSettings http = {.connect_retries = settings->connect_retries, .timeout_s = settings->timeout_s};
 
     if (session) {
         http.ca_file = session->cafile;
         http.cert_file = session->certfile;
         http.key_file = session->keyfile;
         http.insecure = session->insecure;
-        http.timeout_s = session->timeout.is_set ? (int)ceil(session->timeout.value) : 0;
+        if (session->timeout.is_set)
+            http.timeout_s = (int)ceil(session->timeout.value);
     }
     if (adapter) {
         http.connect_retries = count_or(&adapter->connect_retries, settings->connect_retries);

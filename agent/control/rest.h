@@ -32,6 +32,7 @@ typedef struct RestSettings {
     const char *service_type;         /* when the adapter names none */
     const char *path_prefix;          /* "/v2.0": appended unless the endpoint ends with it */
     int connect_retries;              /* when the adapter sets none */
+    int timeout_s;                    /* when the session sets none; 0: as http.h has it */
     const Options *options;           /* [service_user]; NULL: never a service token */
 } RestSettings;
 
