@@ -123,6 +123,18 @@ fail_job(AmqpSender *sender, SendJob *job, const char *reason)
     finish_job(sender, job, error);
 }
 
+/* A call whose caller has given up: what was asked must not happen that much later. */
+static bool
+is_given_up(AmqpSender *sender, const SendJob *job)
+{
+    bool has_waiter;
+
+    pthread_mutex_lock(&sender->lock);
+    has_waiter = job->has_waiter;
+    pthread_mutex_unlock(&sender->lock);
+    return job->expiration_ms > 0 && !has_waiter;
+}
+
 static void
 delay_job(AmqpSender *sender, SendJob *job, int64_t wait_ms)
 {
@@ -286,7 +298,8 @@ publish_queued(AmqpSender *sender)
     while (amqp_link_is_open(sender->link) && (job = pop_queued(sender))) {
         NovaError *error = NULL;
 
-        if ((is_reply(job) && is_dead_queue(sender, job->routing_key)) || is_stale(sender, job))
+        if ((is_reply(job) && is_dead_queue(sender, job->routing_key)) || is_stale(sender, job) ||
+            is_given_up(sender, job))
             finish_job(sender, job, NULL);
         else if (publish(sender, job, &error))
             g_queue_push_tail(&sender->unconfirmed, job);

@@ -13,7 +13,7 @@ libkilonova_a_SOURCES += \
 	agent/rpc/transport_settings_private.h \
 	agent/rpc/transport_url.c agent/rpc/transport_url.h
 
-unit_tests += tests/unit/test_rpc_transport tests/unit/test_rpc_message tests/unit/test_amqp_backoff
+unit_tests += tests/unit/test_rpc_transport tests/unit/test_rpc_message tests/unit/test_amqp_backoff tests/unit/test_amqp_sender
 fuzz_programs += tests/fuzz/fuzz_envelope
 tests_fuzz_fuzz_envelope_SOURCES = tests/fuzz/fuzz_envelope.c tests/fuzz/replay.c
 
