@@ -169,7 +169,8 @@ libkilonova_a_SOURCES += \
 	compute/tasks/timeouts.c compute/tasks/upkeep.c
 fake_rpc = tests/fakes/fake_rpc.c tests/fakes/fake_rpc.h
 fake_cloud = tests/fakes/fake_cloud.c tests/fakes/fake_cloud.h $(fake_rpc) $(fake_http)
-unit_tests += tests/unit/test_tasks tests/unit/test_group_policy
+unit_tests += tests/unit/test_tasks tests/unit/test_group_policy tests/unit/test_allocations
+tests_unit_test_allocations_SOURCES = tests/unit/test_allocations.c $(fake_rpc) $(fake_http)
 tests_unit_test_tasks_SOURCES = tests/unit/test_tasks.c $(fake_rpc)
 unit_tests += tests/unit/test_volume_steps tests/unit/test_spawn
 tests_unit_test_volume_steps_SOURCES = tests/unit/test_volume_steps.c $(fake_cloud)

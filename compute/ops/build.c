@@ -408,9 +408,10 @@ announce_end(Build *build, gint64 started)
 
 /* Deleted, or taken by another task: the build is over and no failure of ours. */
 static bool
-not_accepted(NovaError *error, NovaError **err)
+not_accepted(Build *build, NovaError *error, NovaError **err)
 {
     LOG_DEBUG("Instance disappeared before build: %s", nova_error_details(error));
+    build_refused(build);
     if (!nova_error_is(error, NOVA_ERROR_INSTANCE_NOT_FOUND) &&
         !nova_error_is(error, NOVA_ERROR_UNEXPECTED_TASK_STATE_ERROR))
         return nova_error_propagate(err, error);
@@ -434,7 +435,7 @@ op_build_and_run_instance(Operation *op, NovaError **err)
     if (found == BUILD_ENDED)
         return true;
     if (found == BUILD_UNDONE && !accept(&state, &error))
-        return not_accepted(error, err);
+        return not_accepted(&state, error, err);
     if (run_build(&state, found, &error))
         announce_end(&state, started);
     else

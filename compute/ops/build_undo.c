@@ -87,6 +87,13 @@ close_volumes(Build *build)
         LOG_ERROR("Reserving the volumes of the build: %s", nova_error_details(error));
 }
 
+void
+build_refused(Build *build)
+{
+    undo_allocation(build);
+    resource_tracker_build_failed(build->op->host->tracker, build->op->ctx);
+}
+
 bool
 build_undo(Build *build)
 {

@@ -32,6 +32,9 @@ bool build_undo(Build *build) G_GNUC_WARN_UNUSED_RESULT;
 /* And volumes that only a process before us knew. */
 void build_discard_volumes(Build *build);
 
+/* The build was never ours to begin: what the scheduler has allocated for it is given back. */
+void build_refused(Build *build);
+
 /* Undoes the build, tells and records its failure, or gives it to another host. Takes ownership of
  * 'error'. The method itself has not failed: it ends as Nova's does, with what it found out. */
 void build_failed(Build *build, NovaError *error);

@@ -43,21 +43,23 @@ record_deleted(Operation *op, NovaError **err)
     return conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT_ANY, err);
 }
 
-/* What is left once the record says deleted; none of it stops the deletion. */
-static void
-forget_everywhere(Operation *op)
+/* What is left once the record says deleted. Only an allocation that stays keeps the record, so that the
+ * deletion can be asked for again. */
+static bool
+forget_everywhere(Operation *op, NovaError **err)
 {
     Host *host = op->host;
     const char *uuid = op->instance->uuid;
     bool force = host->options->default_group.reclaim_instance_interval == 0;
-    g_autoptr(NovaError) consoles = NULL, allocations = NULL;
+    g_autoptr(NovaError) consoles = NULL;
 
     resource_tracker_note(host->tracker, op->ctx, op->instance);
-    if (!placement_delete_allocations(host->placement, op->ctx, uuid, force, NULL, &allocations))
-        LOG_ERROR("Failed to delete the allocations: %s", nova_error_details(allocations));
+    if (!placement_delete_allocations(host->placement, op->ctx, uuid, force, NULL, err))
+        return false;
     if (!conductor_console_auths_clean(host->conductor, op->ctx, uuid, &consoles))
         LOG_WARNING("Failed to remove console tokens: %s", nova_error_details(consoles));
     conductor_scheduler_delete(host->conductor, op->ctx, host->name, uuid);
+    return true;
 }
 
 /* A request that came during the build brought an empty cache. */
@@ -93,16 +95,13 @@ delete_instance(Operation *op, NovaError **err)
     shares_deny_all(op);
     notifier_instance(host->notifier, op->ctx, op->instance, "shutdown", "end", NULL);
     volumes_delete(host, op->ctx, bdms);
-    if (!record_deleted(op, err))
-        return false;
-    forget_everywhere(op);
-    if (!conductor_destroy_instance(op->host->conductor, op->ctx, op->instance, err))
+    if (!record_deleted(op, err) || !forget_everywhere(op, err) ||
+        !conductor_destroy_instance(op->host->conductor, op->ctx, op->instance, err))
         return false;
     notifier_instance(op->host->notifier, op->ctx, op->instance, "delete", "end", NULL);
     return true;
 }
 
-/* The task stays 'deleting', so that the next start of the agent tries again. */
 static void
 record_error(Operation *op)
 {
