@@ -586,7 +586,7 @@ warn_later(const struct OptionsStorage *storage, GPtrArray *warnings)
         const GPtrArray *found = rows[i].flags & OPTION_LATER ? row_occurrences(storage, &rows[i], NULL) : NULL;
         const ConfEntry *entry = found ? found->pdata[found->len - 1] : NULL;
 
-        if (entry && g_strcmp0(entry->value, rows[i].def) != 0)
+        if (entry && !(rows[i].def && g_ascii_strcasecmp(entry->value, rows[i].def) == 0)) /* "False" is "false" */
             g_string_append_printf(names, "%s%s.%s", names->len ? ", " : "", rows[i].group, rows[i].name);
     }
     if (names->len)

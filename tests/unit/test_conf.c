@@ -301,6 +301,23 @@ options_of_later_features_are_one_warning(void **state)
     assert_warned(loaded, later->name);
 }
 
+/* Who sets these looks for the log where it is not. */
+static void
+a_log_that_does_not_go_where_it_should_is_a_warning(void **state)
+{
+    Loaded *loaded = *state;
+
+    load_text(loaded, "[DEFAULT]\nuse_syslog = true\nlog_config_append = /etc/nova/logging.conf\n"
+                      "log_rotation_type = size\n");
+    assert_warned(loaded, "no effect: ");
+    assert_warned(loaded, "DEFAULT.use-syslog");
+    assert_warned(loaded, "DEFAULT.log-config-append");
+    assert_warned(loaded, "DEFAULT.log_rotation_type");
+    assert_int_equal(loaded->warnings->len, 1);
+    load_text(loaded, "[DEFAULT]\nuse_syslog = False\n");
+    assert_int_equal(loaded->warnings->len, 1);
+}
+
 static void
 an_auth_section_is_read_instead_of_the_own_group(void **state)
 {
@@ -503,6 +520,7 @@ main(void)
         LOAD_TEST(older_names_are_read_with_a_warning),
         LOAD_TEST(unknown_options_are_one_warning),
         LOAD_TEST(options_of_later_features_are_one_warning),
+        LOAD_TEST(a_log_that_does_not_go_where_it_should_is_a_warning),
         LOAD_TEST(an_auth_section_is_read_instead_of_the_own_group),
         LOAD_TEST(types_are_read_as_python_reads_them),
         LOAD_TEST(a_word_is_no_number),
