@@ -19,6 +19,7 @@
 #include "agent/rpc/rpc_server.h"
 #include "agent/service.h"
 #include "compute/guest_config.h"
+#include "compute/host_status.h"
 #include "compute/init_host.h"
 #include "compute/power_sync.h"
 #include "compute/resource_tracker.h"
@@ -280,12 +281,52 @@ refresh_guest_config(void *user)
         LOG_ERROR("Failed to ask libvirt for its capabilities: %s", nova_error_details(error));
 }
 
+typedef struct ConnectionNews {
+    Agent *agent;
+    char *lost; /* NULL: it is there */
+} ConnectionNews;
+
+static void
+connection_news_free(void *user)
+{
+    ConnectionNews *news = user;
+
+    g_free(news->lost);
+    g_free(news);
+}
+
+/* A host without libvirt gets no servers. What counts is how it is by now. */
+static void
+work_on_connection(void *user)
+{
+    ConnectionNews *news = user;
+    Host *host = &news->agent->host;
+    bool is_there = hypervisor_is_connected(host->hypervisor);
+    g_autoptr(RequestContext) ctx = request_context_new_admin();
+    LOG_SCOPE(ctx, NULL);
+
+    if (is_there || news->lost)
+        host_status_set(host, ctx, is_there ? NULL : news->lost);
+    connection_news_free(news);
+}
+
+/* One after the other. */
+static void
+queue_connection_news(Agent *agent, const char *reason)
+{
+    ConnectionNews *news = g_new(ConnectionNews, 1);
+
+    *news = (ConnectionNews){agent, reason ? g_strconcat("Connection to libvirt lost: ", reason, NULL) : NULL};
+    dispatcher_queue(agent->dispatcher, "the connection to libvirt", work_on_connection, connection_news_free, news);
+}
+
 /* LIBVIRT thread. */
 static void
 on_connection(const char *reason, void *user)
 {
     Agent *agent = user;
 
+    queue_connection_news(agent, reason);
     if (reason)
         LOG_WARNING("Connection to libvirt lost: %s", reason);
     else

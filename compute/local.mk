@@ -117,7 +117,7 @@ libkilonova_a_SOURCES += \
 	compute/stop_delay.c compute/stop_delay.h \
 	compute/operation.c compute/operation.h \
 	compute/evacuated.c compute/evacuated.h compute/drift.c compute/drift.h compute/verify.c compute/verify.h \
-	compute/recovery.c compute/recovery.h \
+	compute/recovery.c compute/recovery.h compute/host_status.c compute/host_status.h \
 	compute/vif_guest.c compute/vif_guest.h \
 	compute/resource_tracker.c compute/resource_tracker.h compute/resource_tracker_private.h \
 	compute/tracker_pci.c compute/traits.c compute/traits.h \
@@ -169,7 +169,8 @@ libkilonova_a_SOURCES += \
 	compute/tasks/timeouts.c compute/tasks/upkeep.c
 fake_rpc = tests/fakes/fake_rpc.c tests/fakes/fake_rpc.h
 fake_cloud = tests/fakes/fake_cloud.c tests/fakes/fake_cloud.h $(fake_rpc) $(fake_http)
-unit_tests += tests/unit/test_tasks tests/unit/test_group_policy tests/unit/test_allocations
+unit_tests += tests/unit/test_tasks tests/unit/test_group_policy tests/unit/test_allocations tests/unit/test_host_status
+tests_unit_test_host_status_SOURCES = tests/unit/test_host_status.c $(fake_rpc) $(fake_http)
 tests_unit_test_allocations_SOURCES = tests/unit/test_allocations.c $(fake_rpc) $(fake_http)
 tests_unit_test_tasks_SOURCES = tests/unit/test_tasks.c $(fake_rpc)
 unit_tests += tests/unit/test_volume_steps tests/unit/test_spawn

@@ -5,8 +5,8 @@
 
 #include "agent/base/json.h"
 #include "agent/base/log.h"
+#include "compute/host_status.h"
 #include "compute/node_facts.h"
-#include "compute/resource_tracker.h"
 
 bool
 op_get_host_uptime(Operation *op, NovaError **err)
@@ -33,25 +33,14 @@ op_host_maintenance_mode(Operation *op, NovaError **err)
     return nova_error_set(err, NOVA_ERROR_NOT_IMPLEMENTED_ERROR, "%s", "");
 }
 
-/* Keeps the scheduler away, or lets it come. That Placement cannot be told now is no failure: the
- * resource tracker's next update tells it. */
+/* Keeps the scheduler away, or lets it come. */
 bool
 op_set_host_enabled(Operation *op, NovaError **err)
 {
     bool enabled = json_get_bool(op->args, "enabled", true);
-    const char *node = resource_tracker_node_uuid(op->host->tracker);
-    g_autoptr(NovaError) error = NULL;
 
     (void)err;
-    if (!node)
-        LOG_WARNING("Unable to add/remove trait COMPUTE_STATUS_DISABLED. No ComputeNode(s) found for host: %s",
-                    op->host->name);
-    else if (!placement_set_trait(op->host->placement, op->ctx, node, "COMPUTE_STATUS_DISABLED", !enabled,
-                                  &error))
-        LOG_WARNING("An error occurred while updating COMPUTE_STATUS_DISABLED trait on compute node resource "
-                    "provider %s. The trait will be synchronized when the update_available_resource periodic "
-                    "task runs. Error: %s",
-                    node, nova_error_details(error));
+    host_status_tell_placement(op->host, op->ctx, enabled);
     op->result = json_string(enabled ? "enabled" : "disabled");
     return true;
 }
