@@ -39,6 +39,7 @@ static const struct {
     {"_run_pending_deletes",                  DEFAULT(instance_delete_interval),               NONE,                               false, task_run_pending_deletes},
     {"_cleanup_incomplete_migrations",        DEFAULT(instance_delete_interval),               NONE,                               false, task_cleanup_incomplete_migrations},
     {"_cleanup_expired_console_auth_tokens",  DEFAULT(instance_delete_interval),               NONE,                               false, task_cleanup_expired_console_auth_tokens},
+    {"_poll_volume_usage",                    DEFAULT(volume_usage_poll_interval),             DEFAULT(volume_usage_poll_interval), false, task_poll_volume_usage},
     {"_run_image_cache_manager_pass",         OPTION(image_cache.manager_interval),            NONE,                               false,  task_run_image_cache_manager_pass},
     {"_remove_orphan_ports",                  NONE,                                            NONE,                               false, task_remove_orphan_ports},
 };

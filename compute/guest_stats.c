@@ -123,20 +123,35 @@ fetch_memory(Guest *guest, GuestStats *stats)
     }
 }
 
+bool
+guest_fetch_disk_stats(Guest *guest, const char *device, DiskStats *ret_stats, NovaError **err)
+{
+    virDomainBlockStatsStruct counts;
+
+    if (virDomainBlockStats(guest->domain, device, &counts, sizeof counts) < 0)
+        return libvirt_error_set(err, "counting what a disk does");
+    *ret_stats = (DiskStats){
+        .read_requests = counts.rd_req,
+        .read_bytes = counts.rd_bytes,
+        .write_requests = counts.wr_req,
+        .write_bytes = counts.wr_bytes,
+        .errors = counts.errs,
+    };
+    return true;
+}
+
 static void
 fetch_disk(Guest *guest, const char *device, GuestStats *stats)
 {
-    virDomainBlockStatsStruct counts;
+    g_autoptr(NovaError) ignored = NULL; /* left out */
+    DiskStats counts;
     DiskStats *disk;
 
-    if (virDomainBlockStats(guest->domain, device, &counts, sizeof counts) < 0)
+    if (!guest_fetch_disk_stats(guest, device, &counts, &ignored))
         return;
     disk = guest_stats_add_disk(stats, device);
-    disk->read_requests = counts.rd_req;
-    disk->read_bytes = counts.rd_bytes;
-    disk->write_requests = counts.wr_req;
-    disk->write_bytes = counts.wr_bytes;
-    disk->errors = counts.errs;
+    counts.device = disk->device;
+    *disk = counts;
 }
 
 static void

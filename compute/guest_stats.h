@@ -46,5 +46,9 @@ GuestStats *guest_fetch_stats(Guest *guest, NovaError **err) G_GNUC_WARN_UNUSED_
 void guest_stats_free(GuestStats *stats);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(GuestStats, guest_stats_free)
 
+/* Of one disk; 'device' of the result is NULL. */
+bool guest_fetch_disk_stats(Guest *guest, const char *device, DiskStats *ret_stats, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+
 DiskStats *guest_stats_add_disk(GuestStats *stats, const char *device);
 NicStats *guest_stats_add_nic(GuestStats *stats, const char *mac_address, const char *device);

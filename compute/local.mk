@@ -153,6 +153,7 @@ libkilonova_a_SOURCES += \
 	compute/volume_chain.c compute/volume_chain.h \
 	compute/volume_files.c compute/volume_files.h \
 	compute/volume_guest.c compute/volume_guest.h \
+	compute/volume_stats.c compute/volume_stats.h \
 	compute/volume_swap.c compute/volume_swap.h \
 	compute/volume_secret.c compute/volume_secret.h \
 	compute/ops/interface.c compute/ops/volumes.c compute/ops/volume_swap.c compute/ops/volume_snapshot.c
@@ -166,7 +167,7 @@ unit_tests += tests/unit/test_diagnostics tests/unit/test_guest
 # What is done from time to time.
 libkilonova_a_SOURCES += \
 	compute/tasks/deletions.c compute/tasks/orphans.c compute/tasks/power.c compute/tasks/report.c compute/tasks/tasks.h \
-	compute/tasks/timeouts.c compute/tasks/upkeep.c
+	compute/tasks/timeouts.c compute/tasks/upkeep.c compute/tasks/volumes.c
 fake_rpc = tests/fakes/fake_rpc.c tests/fakes/fake_rpc.h
 fake_cloud = tests/fakes/fake_cloud.c tests/fakes/fake_cloud.h $(fake_rpc) $(fake_http)
 unit_tests += tests/unit/test_tasks tests/unit/test_group_policy tests/unit/test_allocations tests/unit/test_host_status
@@ -186,7 +187,8 @@ libkilonova_a_SOURCES += \
 	compute/ops/console_access.c compute/ops/host.c compute/ops/network_info.c compute/ops/password.c \
 	compute/ops/quiesce.c compute/ops/rescue.c compute/ops/shares.c compute/ops/shares.h
 unit_tests += tests/unit/test_shares tests/unit/test_volumes
-unit_tests += tests/unit/test_volume_snapshot
+unit_tests += tests/unit/test_volume_snapshot tests/unit/test_volume_stats
+tests_unit_test_volume_stats_SOURCES = tests/unit/test_volume_stats.c $(fake_rpc)
 tests_unit_test_volume_snapshot_SOURCES = tests/unit/test_volume_snapshot.c $(fake_rpc) $(fake_http)
 tests_unit_test_volumes_SOURCES = tests/unit/test_volumes.c $(fake_cloud)
 tests_unit_test_shares_SOURCES = tests/unit/test_shares.c $(fake_cloud)

@@ -66,7 +66,7 @@ static const OptionRow rows[] = {
     {"DEFAULT", "sync_power_state_interval", OPTION_INT, offsetof(Options, default_group.sync_power_state_interval), "600", {false, 0, 0}, NULL, NULL, 0, "power sync period; negative off"},
     {"DEFAULT", "heal_instance_info_cache_interval", OPTION_INT, offsetof(Options, default_group.heal_instance_info_cache_interval), "-1", {false, 0, 0}, NULL, NULL, 0, "info cache healing period; negative off"},
     {"DEFAULT", "reclaim_instance_interval", OPTION_INT, offsetof(Options, default_group.reclaim_instance_interval), "0", {false, 0, 0}, NULL, NULL, 0, "soft-delete reclaim period; 0 immediate delete"},
-    {"DEFAULT", "volume_usage_poll_interval", OPTION_INT, offsetof(Options, default_group.volume_usage_poll_interval), "0", {false, 0, 0}, NULL, NULL, OPTION_LATER, "cinder usage poll; 0 off"},
+    {"DEFAULT", "volume_usage_poll_interval", OPTION_INT, offsetof(Options, default_group.volume_usage_poll_interval), "0", {false, 0, 0}, NULL, NULL, 0, "cinder usage poll; 0 off"},
     {"DEFAULT", "shelved_poll_interval", OPTION_INT, offsetof(Options, default_group.shelved_poll_interval), "3600", {false, 0, 0}, NULL, NULL, 0, "shelved offload check period"},
     {"DEFAULT", "shelved_offload_time", OPTION_INT, offsetof(Options, default_group.shelved_offload_time), "0", {false, 0, 0}, NULL, NULL, 0, "seconds before offload; 0 at once, -1 never"},
     {"DEFAULT", "instance_delete_interval", OPTION_INT, offsetof(Options, default_group.instance_delete_interval), "300", {false, 0, 0}, NULL, NULL, 0, "retry of failed file deletions, incomplete migrations"},

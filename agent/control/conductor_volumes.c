@@ -19,6 +19,15 @@ conductor_bdm_add(Conductor *conductor, const RequestContext *ctx, BlockDeviceMa
     return conductor_object_action(conductor, ctx, bdm, "create", NULL, NULL, err);
 }
 
+bool
+conductor_volume_usage_save(Conductor *conductor, const RequestContext *ctx, VolumeUsage *usage, bool is_last,
+                            NovaError **err)
+{
+    json_auto_t *kwargs = json_pack("{s:b}", "update_totals", is_last);
+
+    return conductor_object_action(conductor, ctx, usage, "save", kwargs, NULL, err);
+}
+
 json_t *
 conductor_uuids_on_host(Conductor *conductor, const RequestContext *ctx, const char *host,
                         NovaError **err)

@@ -32,18 +32,23 @@ legacy_iso_time(const json_t *instance, const char *member)
     return json_sprintf("%.*s.000000", (int)(length - (text[length - 1] == 'Z')), text);
 }
 
-/* str() of an aware datetime: "2026-01-02 03:04:05+00:00". */
+/* str() of an aware datetime: "2026-01-02 03:04:05+00:00"; 'none' for no time. */
 static json_t *
-legacy_created_at(const json_t *instance)
+legacy_aware_time(const char *text, const char *none)
 {
-    const char *text = json_get_string(instance, "created_at", NULL);
     g_autofree char *spaced = text ? g_strdelimit(g_strdup(text), "T", ' ') : NULL;
 
     if (!spaced)
-        return json_string("None");
+        return json_string(none);
     if (g_str_has_suffix(spaced, "Z"))
         spaced[strlen(spaced) - 1] = '\0';
     return json_sprintf("%s+00:00", spaced);
+}
+
+static json_t *
+legacy_created_at(const json_t *instance)
+{
+    return legacy_aware_time(json_get_string(instance, "created_at", NULL), "None");
 }
 
 json_t *
@@ -196,4 +201,17 @@ legacy_time_text(gint64 time_us)
     int fraction = (int)(time_us % G_USEC_PER_SEC);
 
     return fraction ? g_strdup_printf("%s.%06d", seconds, fraction) : g_steal_pointer(&seconds);
+}
+
+json_t *
+legacy_volume_usage(const VolumeUsage *usage)
+{
+    return json_pack("{s:s, s:s?, s:s?, s:s?, s:s?, s:o, s:I, s:I, s:I, s:I}", "volume_id", usage->volume_id,
+                     "tenant_id", usage->project_id, "user_id", usage->user_id, "availability_zone",
+                     usage->availability_zone, "instance_id", usage->instance_uuid, "last_refreshed",
+                     legacy_aware_time(volume_usage_last_refreshed(usage), ""), "reads",
+                     (json_int_t)(usage->tot_reads + usage->curr_reads), "read_bytes",
+                     (json_int_t)(usage->tot_read_bytes + usage->curr_read_bytes), "writes",
+                     (json_int_t)(usage->tot_writes + usage->curr_writes), "write_bytes",
+                     (json_int_t)(usage->tot_write_bytes + usage->curr_write_bytes));
 }

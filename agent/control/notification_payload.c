@@ -355,3 +355,17 @@ payload_of_libvirt_error(const NovaError *error, const char *ip)
                           json_pack("{s:s, s:o}", "ip", ip, "reason",
                                     payload_of_exception(error, "_get_connection")));
 }
+
+json_t *
+payload_of_volume_usage(const VolumeUsage *usage)
+{
+    return payload_object(
+        "VolumeUsagePayload", "1.0",
+        json_pack("{s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:I, s:I, s:I, s:I}", "volume_id", usage->volume_id,
+                  "project_id", usage->project_id, "user_id", usage->user_id, "availability_zone",
+                  usage->availability_zone, "instance_uuid", usage->instance_uuid, "last_refreshed",
+                  volume_usage_last_refreshed(usage), "reads", (json_int_t)(usage->tot_reads + usage->curr_reads),
+                  "read_bytes", (json_int_t)(usage->tot_read_bytes + usage->curr_read_bytes), "writes",
+                  (json_int_t)(usage->tot_writes + usage->curr_writes), "write_bytes",
+                  (json_int_t)(usage->tot_write_bytes + usage->curr_write_bytes)));
+}

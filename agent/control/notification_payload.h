@@ -9,6 +9,7 @@
 
 #include "agent/base/nova_error.h"
 #include "agent/base/request_context.h"
+#include "agent/objects/volume_usage.h"
 
 /* One action that is reported: a row of Nova's notification_sample table. */
 typedef struct NoticeKind {
@@ -48,6 +49,8 @@ json_t *payload_of_exists(const NoticeFacts *facts, gint64 begin_us, gint64 end_
 /* An exception that came out of 'function'. */
 json_t *payload_of_exception(const NovaError *error, const char *function);
 json_t *payload_of_libvirt_error(const NovaError *error, const char *ip);
+json_t *payload_of_volume_usage(const VolumeUsage *usage);
+json_t *legacy_volume_usage(const VolumeUsage *usage);
 /* The image's properties among the system metadata. */
 json_t *legacy_image_meta(const json_t *system_metadata);
 /* repr() of the exception, as legacy payloads name it. */

@@ -315,6 +315,16 @@ notifier_exists(Notifier *notifier, const RequestContext *ctx, Instance *instanc
             payload_of_exists(&facts, period.begin_us, period.end_us));
 }
 
+void
+notifier_volume_usage(Notifier *notifier, const RequestContext *ctx, const VolumeUsage *usage)
+{
+    if (notifier->sends_legacy)
+        publish(notifier, ctx, notifier->legacy_publisher, "volume.usage", false, legacy_volume_usage(usage));
+    if (notifier->sends_versioned)
+        publish(notifier, ctx, notifier->versioned_publisher, "volume.usage", false,
+                payload_of_volume_usage(usage));
+}
+
 /* --- failures ------------------------------------------------------------------------------------- */
 
 void

@@ -12,6 +12,7 @@
 #include "agent/control/conductor.h"
 #include "agent/objects/instance.h"
 #include "agent/objects/network_info.h"
+#include "agent/objects/volume_usage.h"
 #include "agent/rpc/rpc_client.h"
 #include "conf/options.h"
 
@@ -56,6 +57,9 @@ void notifier_exception(Notifier *notifier, const RequestContext *ctx, const cha
                         const json_t *args, const NovaError *error);
 /* The connection to libvirt could not be opened. */
 void notifier_libvirt_error(Notifier *notifier, const RequestContext *ctx, const NovaError *error);
+
+/* What a server has read from a volume and written to it (notify_about_volume_usage). */
+void notifier_volume_usage(Notifier *notifier, const RequestContext *ctx, const VolumeUsage *usage);
 
 /* "<image service>/images/<id>", as legacy notifications name an image; caller frees. */
 char *notifier_image_url(Notifier *notifier, const RequestContext *ctx, const char *image);

@@ -19,7 +19,8 @@ libkilonova_a_SOURCES += \
 	agent/objects/states.c agent/objects/states.h \
 	agent/objects/task_log.c agent/objects/task_log.h \
 	agent/objects/versioned_object.c agent/objects/versioned_object.h \
-	agent/objects/virtual_interface.c agent/objects/virtual_interface.h
+	agent/objects/virtual_interface.c agent/objects/virtual_interface.h \
+	agent/objects/volume_usage.c agent/objects/volume_usage.h
 unit_tests += tests/unit/test_migration_context tests/unit/test_objects
 fuzz_programs += tests/fuzz/fuzz_object
 tests_fuzz_fuzz_object_SOURCES = tests/fuzz/fuzz_object.c tests/fuzz/replay.c

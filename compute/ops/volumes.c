@@ -12,6 +12,7 @@
 #include "compute/ops/steps.h"
 #include "compute/volume.h"
 #include "compute/volume_guest.h"
+#include "compute/volume_stats.h"
 
 #define GIB ((int64_t)1024 * 1024 * 1024)
 
@@ -280,6 +281,8 @@ op_detach_volume(Operation *op, NovaError **err)
     if (!step_load_instance(op->host, op->ctx, op->instance, err))
         return false;
     notify(op, op->ctx, "volume_detach", "start", volume_id, NULL);
+    if (op->host->options->default_group.volume_usage_poll_interval > 0)
+        volume_stats_tell(op->host, op->ctx, op->instance, bdm, true);
     LOG_INFO("Detaching volume %s", volume_id);
     if (!detach(op, bdm, err))
         return false;

@@ -43,6 +43,9 @@ void task_heal_instance_info_cache(Host *host, RequestContext *ctx);
 void task_run_image_cache_manager_pass(Host *host, RequestContext *ctx);
 void task_cleanup_expired_console_auth_tokens(Host *host, RequestContext *ctx);
 
+/* volumes.c */
+void task_poll_volume_usage(Host *host, RequestContext *ctx);
+
 /* orphans.c */
 void task_remove_orphan_ports(Host *host, RequestContext *ctx);
 

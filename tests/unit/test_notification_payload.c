@@ -211,6 +211,33 @@ periods_end_at_the_border_before_now(void **state)
     assert_false(audit_period_last("week", 0, &ignored, &ignored));
 }
 
+static void
+usage_of_volumes_is_told_in_sum(void **state)
+{
+    VolumeUsage usage = {
+        .volume_id = (char *)"vol", .instance_uuid = (char *)"server", .project_id = (char *)"project",
+        .user_id = (char *)"user", .availability_zone = (char *)"nova",
+        .tot_last_refreshed = (char *)"2026-01-02T03:04:05Z", .curr_last_refreshed = (char *)"2026-01-02T03:05:00Z",
+        .tot_reads = 1, .tot_read_bytes = 20, .tot_writes = 300, .tot_write_bytes = 4000,
+        .curr_reads = 5, .curr_read_bytes = 50, .curr_writes = 500, .curr_write_bytes = 5000,
+    };
+    json_auto_t *versioned = payload_of_volume_usage(&usage);
+    json_auto_t *legacy = legacy_volume_usage(&usage);
+    json_auto_t *data = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i}", "volume_id", "vol",
+                                  "project_id", "project", "user_id", "user", "availability_zone", "nova",
+                                  "instance_uuid", "server", "last_refreshed", "2026-01-02T03:05:00Z", "reads", 6,
+                                  "read_bytes", 70, "writes", 800, "write_bytes", 9000);
+    json_auto_t *old = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i}", "volume_id", "vol",
+                                 "tenant_id", "project", "user_id", "user", "availability_zone", "nova",
+                                 "instance_id", "server", "last_refreshed", "2026-01-02 03:05:00+00:00", "reads", 6,
+                                 "read_bytes", 70, "writes", 800, "write_bytes", 9000);
+
+    (void)state;
+    assert_string_equal(json_get_string(versioned, "nova_object.name", ""), "VolumeUsagePayload");
+    assert_json_equal(json_object_get(versioned, "nova_object.data"), data);
+    assert_json_equal(legacy, old);
+}
+
 int
 main(void)
 {
@@ -223,6 +250,7 @@ main(void)
         cmocka_unit_test(only_volumes_are_block_devices),
         cmocka_unit_test(exceptions_are_shown_as_python_would),
         cmocka_unit_test(passwords_are_no_arguments),
+        cmocka_unit_test(usage_of_volumes_is_told_in_sum),
         cmocka_unit_test(periods_end_at_the_border_before_now),
     };
 
