@@ -423,6 +423,7 @@ fill_host(Agent *agent)
     host->glance = glance_new(options, host->keystone);
     host->manila = manila_new(options, host->keystone);
     host->cinder = cinder_new(options, host->keystone);
+    host->key_manager = key_manager_new(options, host->keystone);
     host->connectors = connectors_new(options, "");
     host->image_cache = image_cache_new(options, host->glance);
     host->ovsdb = new_ovsdb(options);
@@ -621,6 +622,7 @@ host_clear(Host *host)
     ovsdb_free(host->ovsdb);
     image_cache_free(host->image_cache);
     manila_free(host->manila);
+    key_manager_free(host->key_manager);
     cinder_free(host->cinder);
     connectors_free(host->connectors);
     glance_free(host->glance);

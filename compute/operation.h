@@ -22,6 +22,7 @@
 #include "storage/connector.h"
 #include "storage/glance.h"
 #include "storage/image_cache.h"
+#include "storage/key_manager.h"
 #include "storage/manila.h"
 
 struct ResourceTracker;
@@ -44,6 +45,7 @@ typedef struct Host {
     Glance *glance;
     Manila *manila;
     Cinder *cinder;
+    KeyManager *key_manager;
     Connectors *connectors;
     Keystone *keystone;
     ImageCache *image_cache;

@@ -58,15 +58,6 @@ not_encryptable(const json_t *connection_info, NovaError **err)
                           volume_id_of(connection_info));
 }
 
-/* The one key of nova.keymgr.conf_key_mgr; there is no client of Barbican yet. NULL: none. */
-static const char *
-fixed_key(const Options *options)
-{
-    const char *backend = options->key_manager.backend;
-
-    return backend && strstr(backend, "ConfKeyManager") ? options->key_manager.fixed_key : NULL;
-}
-
 /* LUKS version 1, in Cinder's words of now and before. */
 static bool
 is_luks(const json_t *encryption)
@@ -83,7 +74,6 @@ static bool
 make_secret(Host *host, const RequestContext *ctx, const json_t *connection_info, NovaError **err)
 {
     const char *id = volume_id_of(connection_info);
-    const char *key = fixed_key(host->options);
     g_autofree char *existing = NULL;
     g_autofree char *passphrase = NULL;
     json_auto_t *encryption = NULL;
@@ -99,10 +89,11 @@ make_secret(Host *host, const RequestContext *ctx, const json_t *connection_info
     encryption = cinder_volume_encryption(host->cinder, ctx, id, err);
     if (!encryption)
         return false;
-    if (!is_luks(encryption) || !key)
+    if (!is_luks(encryption))
         return not_encryptable(connection_info, err);
-    passphrase = g_ascii_strdown(key, -1);
-    return volume_secret_create(host->hypervisor, id, passphrase, err);
+    passphrase = key_manager_fetch_passphrase(host->key_manager, ctx,
+                                              json_get_string(encryption, "encryption_key_id", NULL), err);
+    return passphrase && volume_secret_create(host->hypervisor, id, passphrase, err);
 }
 
 static bool

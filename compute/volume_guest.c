@@ -12,6 +12,7 @@
 #include "compute/guest_xml.h"
 #include "compute/ops/steps.h"
 #include "compute/volume.h"
+#include "storage/qemu_img.h"
 
 #define VOLUME_ALIAS "ua-" /* and the volume's id */
 
@@ -200,13 +201,45 @@ block_name(Guest *guest, const json_t *connection_info, NovaError **err)
     return target;
 }
 
-/* LUKS keeps its header on the volume: how much of it the guest has is in there, and not read yet. */
-static bool
-cannot_grow(const json_t *connection_info, NovaError **err)
+/* How qemu-img calls the volume; NULL: it cannot open it. Caller frees. */
+static char *
+qemu_source(const Options *options, const json_t *connection_info)
 {
-    return nova_error_set(err, NOVA_ERROR_VOLUME_EXTEND_FAILED,
-                          "Volume %s could not be extended. Reason: It is encrypted.",
-                          volume_id_of(connection_info));
+    const json_t *data = json_get_object(connection_info, "data");
+    const char *path = json_get_string(data, "device_path", NULL);
+    const char *conf = options->libvirt.images_rbd_ceph_conf;
+    GString *source;
+
+    if (path || strcmp(json_get_string(connection_info, "driver_volume_type", ""), "rbd") != 0)
+        return g_strdup(path);
+    source = g_string_new("rbd:");
+    g_string_append(source, json_get_string(data, "name", ""));
+    if (json_get_bool(data, "auth_enabled", false))
+        g_string_append_printf(source, ":id=%s", json_get_string(data, "auth_username", ""));
+    if (conf && *conf)
+        g_string_append_printf(source, ":conf=%s", conf);
+    return g_string_free(source, FALSE);
+}
+
+static bool
+is_encrypted(const json_t *connection_info)
+{
+    return json_get_bool(json_get_object(connection_info, "data"), "encrypted", false);
+}
+
+/* LUKS keeps its header and keys on the volume: the guest has what comes after them. */
+static bool
+subtract_header(const Options *options, const json_t *connection_info, int64_t *size, NovaError **err)
+{
+    g_autofree char *source = qemu_source(options, connection_info);
+    g_auto(QemuImgInfo) info = {0};
+
+    if (!source)
+        return nova_error_set(err, NOVA_ERROR_DISK_NOT_FOUND, "No disk at unknown");
+    if (!qemu_img_info(options, source, "luks", &info, err))
+        return false;
+    *size -= (int64_t)info.payload_offset;
+    return true;
 }
 
 bool
@@ -218,8 +251,6 @@ volume_guest_extend(Host *host, const Instance *instance, const json_t *connecti
     g_autofree char *name = NULL;
     PowerState state;
 
-    if (json_get_bool(json_get_object(connection_info, "data"), "encrypted", false))
-        return cannot_grow(connection_info, err);
     if (!connectors_extend(host->connectors, connection_info, size, &new_size, err))
         return false;
     guest = guest_lookup(host->hypervisor, instance->uuid, err);
@@ -228,6 +259,8 @@ volume_guest_extend(Host *host, const Instance *instance, const json_t *connecti
     state = guest_power_state(guest);
     if (state != POWER_STATE_RUNNING && state != POWER_STATE_PAUSED)
         return true;
+    if (is_encrypted(connection_info) && !subtract_header(host->options, connection_info, &new_size, err))
+        return false;
     name = block_name(guest, connection_info, err);
     return name && guest_block_resize(guest, name, (uint64_t)new_size, err);
 }

@@ -54,6 +54,7 @@ qemu_img_info_from_text(const char *text, const char *path, QemuImgInfo *ret_inf
         .backing_file = g_strdup(json_get_string(details, "backing-filename", NULL)),
         .backing_format = g_strdup(json_get_string(details, "backing-filename-format", NULL)),
         .data_file = g_strdup(json_get_string(specific, "data-file", NULL)),
+        .payload_offset = size_member(specific, "payload-offset"),
         .create_type = g_strdup(json_get_string(specific, "create-type", NULL)),
         .is_corrupt = json_get_bool(specific, "corrupt", false),
     };
@@ -84,7 +85,7 @@ qemu_img_info(const struct Options *options, const char *path, const char *forma
     };
     g_auto(CommandResult) result = {0};
 
-    if (access(path, F_OK) < 0)
+    if (!g_str_has_prefix(path, "rbd:") && access(path, F_OK) < 0)
         return image_errors_disk_not_found(err, path);
     if (!command_run_unchecked(argv, &limits, &result, err))
         return false;

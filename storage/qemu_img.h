@@ -24,12 +24,13 @@ typedef struct QemuImgInfo {
     char *backing_file;    /* NULL: none */
     char *backing_format;  /* NULL: none, or it was not said when the file was made */
     char *data_file;       /* qcow2's external data file; NULL: none */
+    uint64_t payload_offset; /* bytes; of luks: where the encrypted disk begins */
     char *create_type;     /* vmdk's; NULL: none */
     bool is_corrupt;
 } QemuImgInfo;
 
 /* --force-share --output=json. 'format' NULL lets qemu detect one: only after the format inspector
- * has accepted the file. DiskNotFound when there is no such file, InvalidDiskInfo when qemu-img
+ * has accepted the file. 'path' may be "rbd:..."; without that prefix it is a file. DiskNotFound when there is no such file, InvalidDiskInfo when qemu-img
  * fails or talks nonsense. */
 bool qemu_img_info(const struct Options *options, const char *path, const char *format,
                    QemuImgInfo *ret_info, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;

@@ -111,6 +111,11 @@ class VolumeTest(LabTest):
         for inactive in (False, True):
             self.assertEqual(self.disks(server, inactive), {volume.id for volume in volumes})
 
+    def size_in_guest(self, server):
+        """Bytes of its second disk."""
+        disk = virsh("domblklist", server.id).splitlines()[3].split()[0]
+        return int(virsh("domblkinfo", server.id, disk).splitlines()[0].split()[1])
+
     def secrets_of_volumes(self):
         return {words[2] for words in map(str.split, virsh("secret-list").splitlines()) if words[1] == "volume"}
 
@@ -249,6 +254,8 @@ class Attached(VolumeTest):
         self.attach(server, volume)
         self.assertIn("<encryption format='luks'", virsh("dumpxml", server.id))
         self.assertEqual(self.secrets_of_volumes(), {volume.id})
+        self.cinder.extend_volume(volume, 2)
+        wait(120, "the guest sees it grown, without its header", lambda: GIB < self.size_in_guest(server) < 2 * GIB)
         self.detach(server, volume)
         self.assertEqual(self.secrets_of_volumes(), set())
         self.attach(server, volume)

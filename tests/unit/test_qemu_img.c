@@ -29,12 +29,14 @@ info_is_read_from_json(void **state)
         "{\"format\": \"vmdk\", \"virtual-size\": 1048576, \"actual-size\": 512, \"cluster-size\": "
         "65536, \"backing-filename\": \"/etc/passwd\", \"format-specific\": {\"type\": \"vmdk\", "
         "\"data\": {\"create-type\": \"monolithicFlat\", \"data-file\": \"/dev/sda\", \"corrupt\": "
-        "true}}}",
+        "true, \"payload-offset\": 2068480}}, \"backing-filename-format\": \"raw\"}",
         "x", &info, NULL));
     assert_string_equal(info.format, "vmdk");
     assert_int_equal(info.virtual_size, 1048576);
     assert_int_equal(info.cluster_size, 65536);
     assert_string_equal(info.backing_file, "/etc/passwd");
+    assert_string_equal(info.backing_format, "raw");
+    assert_int_equal(info.payload_offset, 2068480);
     assert_string_equal(info.data_file, "/dev/sda");
     assert_string_equal(info.create_type, "monolithicFlat");
     assert_true(info.is_corrupt);
