@@ -29,7 +29,7 @@
     F(rbd_create4) F(rbd_clone3) F(rbd_remove) F(rbd_open) F(rbd_open_read_only) F(rbd_close) F(rbd_get_size) \
     F(rbd_resize) F(rbd_write) F(rbd_flush) F(rbd_flatten) F(rbd_get_parent) F(rbd_linked_image_spec_cleanup) \
     F(rbd_snap_spec_cleanup) F(rbd_snap_create) F(rbd_snap_remove) F(rbd_snap_protect) F(rbd_snap_unprotect) \
-    F(rbd_snap_is_protected) F(rbd_snap_rollback)
+    F(rbd_snap_is_protected) F(rbd_snap_rollback) F(rbd_snap_list) F(rbd_snap_list_end)
 
 /* Filled once, under the lock; constant from then on. */
 static struct {
@@ -466,6 +466,42 @@ ceph_remove(CephPool *pool, const char *image, NovaError **err)
 }
 
 /* ---- snapshots of an image ---- */
+
+/* A negative errno is a failure. */
+static int
+list_snapshots(rbd_image_t handle, GPtrArray *names)
+{
+    g_autofree rbd_snap_info_t *snapshots = NULL;
+    int room = 16;
+    int n;
+
+    do {
+        snapshots = g_renew(rbd_snap_info_t, snapshots, room);
+        n = lib.rbd_snap_list(handle, snapshots, &room);
+    } while (n == -ERANGE);
+    for (int i = 0; i < n; i++)
+        g_ptr_array_add(names, g_strdup(snapshots[i].name));
+    if (n > 0)
+        lib.rbd_snap_list_end(snapshots);
+    return n;
+}
+
+GPtrArray *
+ceph_snapshot_list(CephPool *pool, const char *image, NovaError **err)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    rbd_image_t handle;
+    int result = lib.rbd_open_read_only(pool->io, image, &handle, NULL);
+
+    if (result == 0) {
+        result = list_snapshots(handle, names);
+        lib.rbd_close(handle);
+    }
+    if (result >= 0 || result == -ENOENT)
+        return g_steal_pointer(&names);
+    failed(err, result, "listing the snapshots of image", image);
+    return NULL;
+}
 
 typedef struct NewSnapshot {
     const char *name;

@@ -68,6 +68,8 @@ bool ceph_remove(CephPool *pool, const char *image, NovaError **err) G_GNUC_WARN
 
 /* ---- snapshots of an image ---- */
 
+/* Names, of char *; none of an image that is not there. Caller unrefs. */
+GPtrArray *ceph_snapshot_list(CephPool *pool, const char *image, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 /* One that is there stays. */
 bool ceph_snapshot_create(CephPool *pool, const char *image, const char *snapshot, bool is_protected,
                           NovaError **err) G_GNUC_WARN_UNUSED_RESULT;

@@ -44,10 +44,12 @@ typedef struct DiskBackend {
     bool (*remove)(const struct Options *options, const char *uuid, const char *ending, NovaError **err);
     /* Snapshots that disks_mark() works with; NULL: files are copied, volumes stay where they are. */
     bool (*mark)(const struct Options *options, const char *uuid, DiskMark mark, NovaError **err);
-    /* A copy of the root among Glance's images, without a download; see disks_snapshot_in_store(). NULL: never. */
+    /* A copy of the root among Glance's images, without a download, and its end; see disks_snapshot_in_store().
+     * NULL: never. */
     bool (*snapshot)(const struct Options *options, const char *uuid, const char *image_id,
                      const json_t *base, char **ret_url, NovaError **err);
-    bool (*discard_snapshot)(const struct Options *options, const char *url, NovaError **err);
+    bool (*end_snapshots)(const struct Options *options, const char *uuid, const char *unwanted_id,
+                          NovaError **err);
     /* A config drive that was made as a file moves into the store. NULL: it stays a file. */
     bool (*take_file)(const struct Options *options, const char *uuid, const char *name, const char *path,
                       NovaError **err);

@@ -172,7 +172,138 @@ keep(const DiskMaking *making, const PlannedDisk *disk, NovaError **err)
     return pool && fit(&(Rbd){making, disk, pool, image}, err);
 }
 
+/* ---- snapshots among Glance's images ---- */
+
+/* How Glance names the snapshot of an image that it hands out. */
+#define GLANCE_SNAPSHOT "snap"
+
+/* The disk's own snapshot, which a copy is made of, says where that is: COPY_PREFIX, the image's id, '-', the pool.
+ * It goes when Glance knows the copy: whoever comes after a crash finds what is half made. */
+#define COPY_PREFIX "kilonova-copy-"
+#define UUID_LENGTH 36
+
+static bool
+remove_copy(CephPool *to, const char *image_id, bool is_complete, NovaError **err)
+{
+    return (!is_complete || ceph_snapshot_remove(to, image_id, GLANCE_SNAPSHOT, err)) &&
+           ceph_remove(to, image_id, err);
+}
+
+static bool
+end_copy(CephPool *pool, const char *disk, const char *snapshot, const struct Options *options,
+         const char *unwanted_id, NovaError **err)
+{
+    const char *id = snapshot + strlen(COPY_PREFIX);
+    g_autofree char *image_id = g_strndup(id, UUID_LENGTH);
+    g_autoptr(CephPool) to = ceph_open(options, id + UUID_LENGTH + 1, err);
+    bool is_complete;
+
+    if (!to || !ceph_find(to, image_id, GLANCE_SNAPSHOT, &is_complete, err))
+        return false;
+    if ((!is_complete || g_strcmp0(image_id, unwanted_id) == 0) && !remove_copy(to, image_id, is_complete, err))
+        return false;
+    return ceph_snapshot_remove(pool, disk, snapshot, err);
+}
+
+static bool
+end_copies(CephPool *pool, const char *disk, const struct Options *options, const char *unwanted_id,
+           NovaError **err)
+{
+    g_autoptr(GPtrArray) snapshots = ceph_snapshot_list(pool, disk, err);
+
+    for (guint i = 0; snapshots && i < snapshots->len; i++) {
+        const char *name = snapshots->pdata[i];
+
+        if (g_str_has_prefix(name, COPY_PREFIX) && strlen(name) > strlen(COPY_PREFIX) + UUID_LENGTH + 1 &&
+            !end_copy(pool, disk, name, options, unwanted_id, err))
+            return false;
+    }
+    return snapshots != NULL;
+}
+
+static bool
+end_snapshots(const struct Options *options, const char *uuid, const char *unwanted_id, NovaError **err)
+{
+    g_autofree char *disk = image_name(uuid, "disk");
+    g_autoptr(CephPool) pool = ceph_open(options, NULL, err);
+
+    return pool && end_copies(pool, disk, options, unwanted_id, err);
+}
+
+/* Where Glance keeps images: where the disk was cloned from, or where the image lies that it was made from. */
+static char *
+glance_pool(CephPool *pool, const char *disk, const char *fsid, const json_t *base, NovaError **err)
+{
+    g_autoptr(GPtrArray) urls = rbd_location_urls(base);
+    char *parent = NULL;
+
+    if (!ceph_fetch_parent_pool(pool, disk, &parent, err) || parent)
+        return parent;
+    for (guint i = 0; i < urls->len; i++) {
+        g_auto(RbdLocation) location = {0};
+
+        if (rbd_location_parse(urls->pdata[i], &location) && strcmp(location.fsid, fsid) == 0)
+            return g_steal_pointer(&location.pool);
+    }
+    image_errors_unacceptable(err, disk, "Cannot determine the parent storage pool; cannot determine where to "
+                                         "store images");
+    return NULL;
+}
+
+/* One that stands on its own. */
+static bool
+copy_disk(CephPool *pool, const char *disk, const char *snapshot, CephPool *to, const char *image_id,
+          NovaError **err)
+{
+    if (!ceph_snapshot_create(pool, disk, snapshot, true, err))
+        return false;
+    FAIL_POINT("disk_rbd.snapshot:made", NULL);
+    if (!ceph_clone(pool, disk, snapshot, to, image_id, err))
+        return false;
+    FAIL_POINT("disk_rbd.snapshot:cloned", NULL);
+    return ceph_flatten(to, image_id, err) && ceph_snapshot_create(to, image_id, GLANCE_SNAPSHOT, true, err);
+}
+
+/* Also what a process before us left of this one, or of another. */
+static void
+end_failed_copies(CephPool *pool, const char *disk, const struct Options *options, const char *image_id)
+{
+    g_autoptr(NovaError) error = NULL;
+
+    if (!end_copies(pool, disk, options, image_id, &error))
+        LOG_WARNING("Half a copy of %s stays: %s", disk, nova_error_details(error));
+}
+
+static bool
+snapshot_root(const struct Options *options, const char *uuid, const char *image_id, const json_t *base,
+              char **ret_url, NovaError **err)
+{
+    g_autofree char *disk = image_name(uuid, "disk");
+    g_autoptr(CephPool) pool = ceph_open(options, NULL, err);
+    g_autofree char *fsid = pool ? ceph_fetch_fsid(pool, err) : NULL;
+    g_autofree char *name = fsid ? glance_pool(pool, disk, fsid, base, err) : NULL;
+    g_autofree char *snapshot = g_strdup_printf(COPY_PREFIX "%s-%s", image_id, name ? name : "");
+    g_autoptr(CephPool) to = name ? ceph_open(options, name, err) : NULL;
+
+    if (!to)
+        return false;
+    end_failed_copies(pool, disk, options, image_id);
+    if (!copy_disk(pool, disk, snapshot, to, image_id, err)) {
+        end_failed_copies(pool, disk, options, image_id);
+        return false;
+    }
+    *ret_url = g_strdup_printf("rbd://%s/%s/%s/" GLANCE_SNAPSHOT, fsid, name, image_id);
+    return true;
+}
+
 /* ---- the others ---- */
+
+/* A snapshot that half a copy was made of would keep the image. */
+static bool
+remove_image(CephPool *pool, const char *image, const struct Options *options, NovaError **err)
+{
+    return end_copies(pool, image, options, NULL, err) && ceph_remove(pool, image, err);
+}
 
 static bool
 remove_images(const struct Options *options, const char *uuid, const char *ending, NovaError **err)
@@ -183,7 +314,7 @@ remove_images(const struct Options *options, const char *uuid, const char *endin
 
     for (guint i = 0; names && i < names->len; i++)
         if (g_str_has_prefix(names->pdata[i], start) && g_str_has_suffix(names->pdata[i], ending) &&
-            !ceph_remove(pool, names->pdata[i], err))
+            !remove_image(pool, names->pdata[i], options, err))
             return false;
     return names != NULL;
 }
@@ -230,92 +361,6 @@ mark_root(const struct Options *options, const char *uuid, DiskMark mark, NovaEr
     return pool && ceph_find(pool, image, NULL, &found, err) && (!found || mark_image(pool, image, mark, err));
 }
 
-/* ---- snapshots among Glance's images ---- */
-
-/* How Glance names the snapshot of an image that it hands out. */
-#define GLANCE_SNAPSHOT "snap"
-
-/* Where Glance keeps images: where the disk was cloned from, or where the image lies that it was made from. */
-static char *
-glance_pool(CephPool *pool, const char *disk, const char *fsid, const json_t *base, NovaError **err)
-{
-    g_autoptr(GPtrArray) urls = rbd_location_urls(base);
-    char *parent = NULL;
-
-    if (!ceph_fetch_parent_pool(pool, disk, &parent, err) || parent)
-        return parent;
-    for (guint i = 0; i < urls->len; i++) {
-        g_auto(RbdLocation) location = {0};
-
-        if (rbd_location_parse(urls->pdata[i], &location) && strcmp(location.fsid, fsid) == 0)
-            return g_steal_pointer(&location.pool);
-    }
-    image_errors_unacceptable(err, disk, "Cannot determine the parent storage pool; cannot determine where to "
-                                         "store images");
-    return NULL;
-}
-
-/* One that stands on its own; half of one is removed. */
-static bool
-copy_snapshot(CephPool *pool, const char *disk, const char *snapshot, CephPool *to, const char *image_id,
-              NovaError **err)
-{
-    g_autoptr(NovaError) failure = NULL;
-
-    if (!ceph_clone(pool, disk, snapshot, to, image_id, err))
-        return false;
-    if (ceph_flatten(to, image_id, err))
-        return true;
-    if (!ceph_remove(to, image_id, &failure))
-        LOG_WARNING("Half an image stays: %s", nova_error_details(failure));
-    return false;
-}
-
-static bool
-copy_disk(CephPool *pool, const char *disk, CephPool *to, const char *image_id, NovaError **err)
-{
-    g_autofree char *snapshot = g_uuid_string_random();
-    g_autoptr(NovaError) failure = NULL;
-    bool ok;
-
-    if (!ceph_snapshot_create(pool, disk, snapshot, true, err))
-        return false;
-    FAIL_POINT("disk_rbd.snapshot:made", NULL);
-    ok = copy_snapshot(pool, disk, snapshot, to, image_id, err);
-    if (!ceph_snapshot_remove(pool, disk, snapshot, &failure))
-        LOG_WARNING("A snapshot of the disk stays: %s", nova_error_details(failure));
-    return ok && ceph_snapshot_create(to, image_id, GLANCE_SNAPSHOT, true, err);
-}
-
-static bool
-snapshot_root(const struct Options *options, const char *uuid, const char *image_id, const json_t *base,
-              char **ret_url, NovaError **err)
-{
-    g_autofree char *disk = image_name(uuid, "disk");
-    g_autoptr(CephPool) pool = ceph_open(options, NULL, err);
-    g_autofree char *fsid = pool ? ceph_fetch_fsid(pool, err) : NULL;
-    g_autofree char *name = fsid ? glance_pool(pool, disk, fsid, base, err) : NULL;
-    g_autoptr(CephPool) to = name ? ceph_open(options, name, err) : NULL;
-
-    if (!to || !copy_disk(pool, disk, to, image_id, err))
-        return false;
-    *ret_url = g_strdup_printf("rbd://%s/%s/%s/" GLANCE_SNAPSHOT, fsid, name, image_id);
-    return true;
-}
-
-static bool
-discard_snapshot(const struct Options *options, const char *url, NovaError **err)
-{
-    g_auto(RbdLocation) location = {0};
-    g_autoptr(CephPool) pool = NULL;
-
-    if (!rbd_location_parse(url, &location))
-        return true;
-    pool = ceph_open(options, location.pool, err);
-    return pool && ceph_snapshot_remove(pool, location.image, location.snapshot, err) &&
-           ceph_remove(pool, location.image, err);
-}
-
 static bool
 take_file(const struct Options *options, const char *uuid, const char *name, const char *path, NovaError **err)
 {
@@ -327,5 +372,5 @@ take_file(const struct Options *options, const char *uuid, const char *name, con
 
 const DiskBackend disk_rbd = {
     .is_shared = true, .check = check, .find = find, .make = make, .keep = keep, .remove = remove_images,
-    .mark = mark_root, .snapshot = snapshot_root, .discard_snapshot = discard_snapshot,
+    .mark = mark_root, .snapshot = snapshot_root, .end_snapshots = end_snapshots,
     .take_file = take_file, .fetch_monitors = fetch_monitors, .fetch_space = fetch_space};

@@ -322,13 +322,13 @@ disks_snapshot_in_store(const struct Options *options, const char *uuid, const c
 }
 
 void
-disks_discard_snapshot(const struct Options *options, const char *url)
+disks_end_snapshots(const struct Options *options, const char *uuid, const char *unwanted_id)
 {
     const DiskBackend *backend = disk_backend_of(options);
     g_autoptr(NovaError) failure = NULL;
 
-    if (backend->discard_snapshot && !backend->discard_snapshot(options, url, &failure))
-        LOG_WARNING("%s stays: %s", url, nova_error_details(failure));
+    if (backend->end_snapshots && !backend->end_snapshots(options, uuid, unwanted_id, &failure))
+        LOG_WARNING("A snapshot of the disk stays: %s", nova_error_details(failure));
 }
 
 /* ---- config drive ---- */

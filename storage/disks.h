@@ -79,8 +79,9 @@ bool disks_can_move(const struct Options *options);
  * that is: then the disk must be extracted and uploaded. */
 bool disks_snapshot_in_store(const struct Options *options, const char *uuid, const char *image_id,
                              const json_t *base, char **ret_url, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
-/* Glance does not take it; failures are logged. */
-void disks_discard_snapshot(const struct Options *options, const char *url);
+/* After each of these, failed, taken by Glance or not, or cut off: what is half a copy goes, and the one that
+ * 'unwanted_id' (may be NULL) was to be; then what they were made of. Failures are logged. */
+void disks_end_snapshots(const struct Options *options, const char *uuid, const char *unwanted_id);
 
 /* Config drives lie where images_type puts disks if that is rbd, else in the folder: is it there, and the one that
  * was just made as a file goes there. */

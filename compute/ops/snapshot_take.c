@@ -175,15 +175,16 @@ copy_in_store(Snapshot *snapshot, const char *image_id, NovaError **err)
     json_auto_t *attributes = snapshot_attributes(op->instance, snapshot->image_meta->container_format,
                                                   snapshot->format);
     g_autofree char *url = NULL;
+    bool ok;
 
     if (!disks_snapshot_in_store(options_of(snapshot), op->instance->uuid, image_id, base, &url, err))
         return false;
     FAIL_POINT("snapshot.store:after", NULL);
-    if (glance_update(op->host->glance, op->ctx, image_id, attributes, err) &&
-        glance_add_location(op->host->glance, op->ctx, image_id, url, err))
-        return true;
-    disks_discard_snapshot(options_of(snapshot), url);
-    return false;
+    ok = glance_update(op->host->glance, op->ctx, image_id, attributes, err) &&
+         glance_add_location(op->host->glance, op->ctx, image_id, url, err);
+    FAIL_POINT("snapshot.store:told", NULL);
+    disks_end_snapshots(options_of(snapshot), op->instance->uuid, ok ? NULL : image_id);
+    return ok;
 }
 
 /* Failures after which the disk can still be extracted. */

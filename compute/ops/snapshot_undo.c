@@ -9,6 +9,7 @@
 #include "compute/guest_hostdev.h"
 #include "compute/guest_xml.h"
 #include "compute/ops/snapshot.h"
+#include "storage/disks.h"
 #include "storage/instance_folder.h"
 
 #define FOLDER_PREFIX "snapshot-" /* snapshot_take.c's */
@@ -74,8 +75,11 @@ is_complete(Operation *op, const char *image_id)
 bool
 snapshot_finish_or_undo(Operation *op, const char *image_id, NovaError **err)
 {
+    bool is_there = is_complete(op, image_id);
+
     snapshot_repair_guest(op->host, op->instance);
-    if (!is_complete(op, image_id)) {
+    disks_end_snapshots(op->host->options, op->instance->uuid, is_there ? NULL : image_id);
+    if (!is_there) {
         snapshot_discard_image(op->host, op->ctx, image_id);
         return nova_error_set(err, NOVA_ERROR_NOVA_EXCEPTION,
                               "The compute agent ended in the middle of the snapshot.");

@@ -358,10 +358,53 @@ snapshot_becomes_an_image_of_its_own(void **state G_GNUC_UNUSED)
     assert_int_equal(size, 16 * MIB);
     assert_true(ceph_fetch_parent_pool(bench->images, id, &parent, NULL));
     assert_null(parent);
+    disks_end_snapshots(bench->options, bench->uuid, NULL); /* Glance has taken it */
     assert_true(disks_remove_volumes(bench->options, bench->uuid, NULL)); /* which no snapshot keeps */
-    disks_discard_snapshot(bench->options, url);
+    assert_true(ceph_find(bench->images, id, "snap", &found, NULL));
+    assert_true(found);
+    assert_true(ceph_snapshot_remove(bench->images, id, "snap", NULL));
+    assert_true(ceph_remove(bench->images, id, NULL));
+}
+
+/* A process was killed when it had cloned the disk's snapshot: that cannot go before the clone. */
+static void
+half_a_copy_does_not_keep_the_disk(void **state G_GNUC_UNUSED)
+{
+    g_autofree char *id = g_uuid_string_random();
+    g_autofree char *snapshot = g_strdup_printf("kilonova-copy-%s-images", id);
+    g_autofree char *image = NULL;
+    bool found;
+
+    plan_root(16 * MIB);
+    assert_true(create(NULL));
+    image = g_strdup_printf("%s_disk", bench->uuid);
+    assert_true(ceph_snapshot_create(bench->vms, image, snapshot, true, NULL));
+    assert_true(ceph_clone(bench->vms, image, snapshot, bench->images, id, NULL));
+    assert_true(disks_remove_volumes(bench->options, bench->uuid, NULL));
+    assert_true(ceph_find(bench->vms, image, NULL, &found, NULL));
+    assert_false(found);
     assert_true(ceph_find(bench->images, id, NULL, &found, NULL));
     assert_false(found);
+}
+
+static void
+a_copy_that_glance_does_not_take_goes(void **state G_GNUC_UNUSED)
+{
+    g_autofree char *id = g_uuid_string_random();
+    g_autofree char *url = NULL;
+    bool found;
+
+    make_glance_image();
+    plan_root(16 * MIB);
+    assert_true(create(NULL));
+    for (int i = 0; i < 2; i++) { /* the second finds what a killed one has left */
+        g_clear_pointer(&url, g_free);
+        assert_true(disks_snapshot_in_store(bench->options, bench->uuid, id, NULL, &url, NULL));
+    }
+    disks_end_snapshots(bench->options, bench->uuid, id);
+    assert_true(ceph_find(bench->images, id, NULL, &found, NULL));
+    assert_false(found);
+    assert_true(disks_remove_volumes(bench->options, bench->uuid, NULL));
 }
 
 static void
@@ -379,7 +422,7 @@ snapshot_of_an_imported_disk_goes_where_its_image_is(void **state G_GNUC_UNUSED)
     make_glance_image();
     base = glance_show(NULL, NULL, IMAGE, NULL);
     assert_true(disks_snapshot_in_store(bench->options, bench->uuid, id, base, &url, NULL));
-    disks_discard_snapshot(bench->options, url);
+    disks_end_snapshots(bench->options, bench->uuid, id);
 }
 
 static void
@@ -442,6 +485,8 @@ main(void)
         TEST(config_drive_moves_into_the_pool),
         TEST(resize_is_reverted_and_confirmed),
         TEST(snapshot_becomes_an_image_of_its_own),
+        TEST(half_a_copy_does_not_keep_the_disk),
+        TEST(a_copy_that_glance_does_not_take_goes),
         TEST(snapshot_of_an_imported_disk_goes_where_its_image_is),
         TEST(cluster_tells_its_monitors_and_its_space),
         TEST(unknown_pool_is_a_storage_error),
