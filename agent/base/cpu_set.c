@@ -8,17 +8,38 @@
 void
 cpu_set_clear(CpuSet *set)
 {
-    g_clear_pointer(&set->words, g_free);
-    set->n_words = 0;
+    if (set->n_words > 1)
+        g_free(set->words);
+    *set = (CpuSet){0};
+}
+
+static uint64_t *
+words_of(CpuSet *set)
+{
+    return set->n_words > 1 ? set->words : &set->word;
+}
+
+static uint64_t
+word_at(const CpuSet *set, unsigned i)
+{
+    if (i >= set->n_words)
+        return 0;
+    return set->n_words > 1 ? set->words[i] : set->word;
 }
 
 static void
 grow(CpuSet *set, unsigned n_words)
 {
+    uint64_t *words;
+
     if (n_words <= set->n_words)
         return;
-    set->words = g_renew(uint64_t, set->words, n_words);
-    memset(set->words + set->n_words, 0, (n_words - set->n_words) * sizeof(uint64_t));
+    if (n_words > 1) {
+        words = g_new0(uint64_t, n_words);
+        memcpy(words, words_of(set), set->n_words * sizeof(uint64_t));
+        cpu_set_clear(set);
+        set->words = words;
+    }
     set->n_words = n_words;
 }
 
@@ -30,7 +51,7 @@ cpu_set_add(CpuSet *set, int64_t number)
     if (number < 0 || number >= CPU_SET_MAX)
         return false;
     grow(set, word + 1);
-    set->words[word] |= UINT64_C(1) << (number % 64);
+    words_of(set)[word] |= UINT64_C(1) << (number % 64);
     return true;
 }
 
@@ -48,23 +69,17 @@ bool
 cpu_set_has(const CpuSet *set, int64_t number)
 {
     return number >= 0 && number / 64 < set->n_words &&
-           (set->words[number / 64] >> (number % 64) & 1);
+           (word_at(set, (unsigned)(number / 64)) >> (number % 64) & 1);
 }
 
 bool
 cpu_set_is_empty(const CpuSet *set)
 {
     for (unsigned i = 0; i < set->n_words; i++) {
-        if (set->words[i])
+        if (word_at(set, i))
             return false;
     }
     return true;
-}
-
-static uint64_t
-word_at(const CpuSet *set, unsigned i)
-{
-    return i < set->n_words ? set->words[i] : 0;
 }
 
 bool
@@ -77,7 +92,7 @@ bool
 cpu_set_is_subset(const CpuSet *set, const CpuSet *of)
 {
     for (unsigned i = 0; i < set->n_words; i++) {
-        if (set->words[i] & ~word_at(of, i))
+        if (word_at(set, i) & ~word_at(of, i))
             return false;
     }
     return true;
@@ -88,28 +103,28 @@ cpu_set_unite(CpuSet *set, const CpuSet *other)
 {
     grow(set, other->n_words);
     for (unsigned i = 0; i < other->n_words; i++)
-        set->words[i] |= other->words[i];
+        words_of(set)[i] |= word_at(other, i);
 }
 
 void
 cpu_set_intersect(CpuSet *set, const CpuSet *other)
 {
     for (unsigned i = 0; i < set->n_words; i++)
-        set->words[i] &= word_at(other, i);
+        words_of(set)[i] &= word_at(other, i);
 }
 
 void
 cpu_set_subtract(CpuSet *set, const CpuSet *other)
 {
     for (unsigned i = 0; i < set->n_words; i++)
-        set->words[i] &= ~word_at(other, i);
+        words_of(set)[i] &= ~word_at(other, i);
 }
 
 bool
 cpu_set_intersects(const CpuSet *a, const CpuSet *b)
 {
     for (unsigned i = 0; i < MIN(a->n_words, b->n_words); i++) {
-        if (a->words[i] & b->words[i])
+        if (word_at(a, i) & word_at(b, i))
             return true;
     }
     return false;
@@ -121,7 +136,7 @@ cpu_set_count(const CpuSet *set)
     int64_t count = 0;
 
     for (unsigned i = 0; i < set->n_words; i++)
-        count += __builtin_popcountll(set->words[i]);
+        count += __builtin_popcountll(word_at(set, i));
     return count;
 }
 
@@ -131,7 +146,7 @@ cpu_set_count_without(const CpuSet *set, const CpuSet *other)
     int64_t count = 0;
 
     for (unsigned i = 0; i < set->n_words; i++)
-        count += __builtin_popcountll(set->words[i] & ~word_at(other, i));
+        count += __builtin_popcountll(word_at(set, i) & ~word_at(other, i));
     return count;
 }
 
@@ -139,21 +154,22 @@ void
 cpu_set_remove(CpuSet *set, int64_t number)
 {
     if (cpu_set_has(set, number))
-        set->words[number / 64] &= ~(UINT64_C(1) << (number % 64));
+        words_of(set)[number / 64] &= ~(UINT64_C(1) << (number % 64));
 }
 
 void
 cpu_set_copy(CpuSet *to, const CpuSet *from)
 {
-    to->n_words = from->n_words;
-    to->words = g_memdup2(from->words, from->n_words * sizeof(uint64_t));
+    *to = *from;
+    if (from->n_words > 1)
+        to->words = g_memdup2(from->words, from->n_words * sizeof(uint64_t));
 }
 
 int64_t
 cpu_set_next(const CpuSet *set, int64_t from)
 {
     for (int64_t word = from / 64; word < set->n_words; word++) {
-        uint64_t bits = set->words[word];
+        uint64_t bits = word_at(set, (unsigned)word);
 
         if (word == from / 64)
             bits &= UINT64_MAX << (from % 64);

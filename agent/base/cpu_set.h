@@ -13,8 +13,11 @@
 #define CPU_SET_MAX (1 << 16)
 
 typedef struct CpuSet {
-    uint64_t *words; /* bit n of word n/64; NULL when empty */
     unsigned n_words;
+    union { /* bit n of word n/64 */
+        uint64_t word;   /* most sets are small: n_words <= 1 */
+        uint64_t *words; /* n_words > 1 */
+    };
 } CpuSet;
 
 void cpu_set_clear(CpuSet *set);
