@@ -253,12 +253,16 @@ pool_to_object(const PciPool *pool)
     json_t *value;
 
     json_object_foreach (pool->properties, key, value) {
-        if (!strcmp(key, "vendor_id") || !strcmp(key, "product_id") || !strcmp(key, "numa_node"))
+        g_autofree char *number = NULL;
+
+        if (!strcmp(key, "vendor_id") || !strcmp(key, "product_id") || !strcmp(key, "numa_node")) {
             json_object_set(data, key, value);
-        else
-            json_object_set_new(tags, key, json_is_string(value) || json_is_null(value)
-                                               ? json_incref(value)
-                                               : json_string(primitive_number_text(value)));
+        } else if (json_is_string(value) || json_is_null(value)) {
+            json_object_set(tags, key, value);
+        } else {
+            number = primitive_number_text(value);
+            json_object_set_new(tags, key, json_string(number));
+        }
     }
     if (!json_object_get(data, "numa_node"))
         json_object_set_new(data, "numa_node", json_null());
