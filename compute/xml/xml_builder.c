@@ -257,8 +257,7 @@ xml_attr_is(const xmlNode *node, const char *name, const char *value)
 char *
 xml_document_text(XmlDocument *document, xmlNode *root, NovaError **err)
 {
-    xmlBuffer *buffer;
-    xmlSaveCtxt *save;
+    xmlOutputBuffer *output;
     char *text;
 
     if (document->fault == XML_FAULT_TYPE) {
@@ -272,12 +271,10 @@ xml_document_text(XmlDocument *document, xmlNode *root, NovaError **err)
                        "control characters");
         return NULL;
     }
-    buffer = xmlBufferCreate();
-    save = xmlSaveToBuffer(buffer, "UTF-8", XML_SAVE_FORMAT | XML_SAVE_NO_DECL);
-    xmlSaveTree(save, root);
-    xmlSaveClose(save);
-    xmlBufferAdd(buffer, BAD_CAST "\n", 1);
-    text = g_strdup((const char *)xmlBufferContent(buffer));
-    xmlBufferFree(buffer);
+    output = xmlAllocOutputBuffer(NULL);
+    xmlNodeDumpOutput(output, document->doc, root, 0, true, "UTF-8");
+    xmlOutputBufferWrite(output, 1, "\n");
+    text = g_strndup((const char *)xmlOutputBufferGetContent(output), xmlOutputBufferGetSize(output));
+    xmlOutputBufferClose(output);
     return text;
 }
