@@ -4,7 +4,11 @@
 
 #include "compute/fit/fit.h"
 
-/* Borrowed cells of request->host, as many as it has; g_free(). As they are when the guest needs
- * them all. NULL on error. */
-const NumaCell **cell_order_make(const FitRequest *request, NovaError **err)
-    G_GNUC_WARN_UNUSED_RESULT;
+typedef struct HostPlace {
+    const NumaCell *cell; /* of request->host */
+    int64_t rank;         /* by the order that counts most */
+    bool is_chosen;       /* for a guest cell; of the search (fit.c) */
+} HostPlace;
+
+/* All of the host's cells; g_free(). As they are when the guest needs them all. NULL on error. */
+HostPlace *cell_order_make(const FitRequest *request, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;

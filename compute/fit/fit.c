@@ -9,10 +9,11 @@
 #include "agent/objects/primitive.h"
 
 /* A host cell and a guest cell that were tried on one another. */
-typedef struct CellPair {
+typedef struct TriedPair {
     int64_t host_id;
     int64_t instance_id;
-} CellPair;
+    bool fits;
+} TriedPair;
 
 /* The search: host cells in their order, taken n at a time in all orders, as Python's
  * itertools.permutations() gives them.
@@ -21,15 +22,25 @@ typedef struct CellPair {
  * so must we, for the same answer. */
 typedef struct Search {
     const FitRequest *request;
-    const NumaCell **order;
+    HostPlace *order;
     unsigned n_order;
     InstanceNuma *instance;
     unsigned *choice; /* places in 'order', one for each guest cell */
-    bool *is_chosen;  /* of each place */
-    GArray *fitting;  /* of CellPair */
-    GArray *unfit;    /* of CellPair */
-    bool has_learnt;  /* this permutation changed something: the next walk may differ */
+    TriedPair *tried;
+    unsigned n_tried;
+    unsigned tried_size; /* there is room for so many */
+    bool has_learnt; /* this permutation changed something: the next walk may differ */
 } Search;
+
+static void
+search_clear(Search *search)
+{
+    instance_numa_free(search->instance);
+    g_free(search->order);
+    g_free(search->choice);
+    g_free(search->tried);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Search, search_clear)
 
 void
 fit_note(const FitRequest *request, const char *format, ...)
@@ -87,37 +98,36 @@ fit_limits_free(FitLimits *limits)
 
 /* ---- what was tried ---- */
 
-static bool
-is_remembered(const GArray *pairs, CellPair pair)
+/* NULL: not yet. */
+static const TriedPair *
+find_tried(const Search *search, int64_t host_id, int64_t instance_id)
 {
-    for (guint i = 0; i < pairs->len; i++) {
-        const CellPair *one = &g_array_index(pairs, CellPair, i);
+    for (unsigned i = 0; i < search->n_tried; i++) {
+        const TriedPair *one = &search->tried[i];
 
-        if (one->host_id == pair.host_id && one->instance_id == pair.instance_id)
-            return true;
+        if (one->host_id == host_id && one->instance_id == instance_id)
+            return one;
     }
-    return false;
+    return NULL;
+}
+
+static void
+remember(Search *search, TriedPair pair)
+{
+    if (search->n_tried == search->tried_size) {
+        search->tried_size = 2 * search->tried_size + 4;
+        search->tried = g_renew(TriedPair, search->tried, search->tried_size);
+    }
+    search->tried[search->n_tried++] = pair;
 }
 
 static bool
-try_pair(Search *search, const NumaCell *host, InstanceCell *cell, unsigned guest_cell,
-         bool *ret_fits, NovaError **err)
+try_new_pair(Search *search, const NumaCell *host, InstanceCell *cell, unsigned guest_cell,
+             bool *ret_fits, NovaError **err)
 {
-    const CellPair pair = {host->id, cell->id};
-    const bool isolates = search->instance->has_emulator_policy &&
-                          search->instance->emulator_policy == EMULATOR_ISOLATE;
+    const bool isolates = search->instance->emulator_policy == EMULATOR_ISOLATE;
+    const int64_t instance_id = cell->id;
 
-    *ret_fits = false;
-    if (!host_cell_need(host, CELL_ID, err) || !instance_cell_need(cell, INSTANCE_CELL_ID, err))
-        return false;
-    if (is_remembered(search->unfit, pair))
-        return true;
-    if (is_remembered(search->fitting, pair)) {
-        search->has_learnt |= cell->id != host->id;
-        cell->id = host->id;
-        *ret_fits = true;
-        return true;
-    }
     search->has_learnt = true;
     fit_note(search->request, "guest cell %u on host cell %" PRId64 ":", guest_cell, host->id);
     /* The emulator's CPU is where the guest's first cell is. */
@@ -125,7 +135,26 @@ try_pair(Search *search, const NumaCell *host, InstanceCell *cell, unsigned gues
         return false;
     if (*ret_fits)
         fit_note(search->request, "fits");
-    g_array_append_val(*ret_fits ? search->fitting : search->unfit, pair);
+    remember(search, (TriedPair){host->id, instance_id, *ret_fits});
+    return true;
+}
+
+static bool
+try_pair(Search *search, const NumaCell *host, InstanceCell *cell, unsigned guest_cell,
+         bool *ret_fits, NovaError **err)
+{
+    const TriedPair *tried;
+
+    if (!host_cell_need(host, CELL_ID, err) || !instance_cell_need(cell, INSTANCE_CELL_ID, err))
+        return false;
+    tried = find_tried(search, host->id, cell->id);
+    if (!tried)
+        return try_new_pair(search, host, cell, guest_cell, ret_fits, err);
+    *ret_fits = tried->fits;
+    if (tried->fits) {
+        search->has_learnt |= cell->id != host->id;
+        cell->id = host->id;
+    }
     return true;
 }
 
@@ -139,22 +168,22 @@ advance(Search *search, unsigned last)
     unsigned place = last + 1;
 
     for (unsigned i = last + 1; i < n; i++)
-        search->is_chosen[search->choice[i]] = false;
+        search->order[search->choice[i]].is_chosen = false;
     while (place-- > 0) {
         unsigned next = search->choice[place];
 
-        search->is_chosen[next++] = false;
-        while (next < search->n_order && search->is_chosen[next])
+        search->order[next++].is_chosen = false;
+        while (next < search->n_order && search->order[next].is_chosen)
             next++;
         if (next == search->n_order)
             continue;
         search->choice[place] = next;
-        search->is_chosen[next] = true;
+        search->order[next].is_chosen = true;
         for (unsigned i = place + 1, free_place = 0; i < n; i++) {
-            while (search->is_chosen[free_place])
+            while (search->order[free_place].is_chosen)
                 free_place++;
             search->choice[i] = free_place;
-            search->is_chosen[free_place] = true;
+            search->order[free_place].is_chosen = true;
         }
         return true;
     }
@@ -168,7 +197,7 @@ try_choice(Search *search, bool *ret_fits, unsigned *ret_last, NovaError **err)
     search->has_learnt = false;
     for (unsigned i = 0; i < search->instance->n_cells; i++) {
         *ret_last = i;
-        if (!try_pair(search, search->order[search->choice[i]], &search->instance->cells[i], i,
+        if (!try_pair(search, search->order[search->choice[i]].cell, &search->instance->cells[i], i,
                       ret_fits, err))
             return false;
         if (!*ret_fits)
@@ -178,29 +207,39 @@ try_choice(Search *search, bool *ret_fits, unsigned *ret_last, NovaError **err)
 }
 
 static bool
-devices_and_networks_agree(Search *search, bool *ret_agree, NovaError **err)
+devices_agree(const Search *search, bool *ret_agree, NovaError **err)
 {
     const FitRequest *request = search->request;
     const unsigned n = search->instance->n_cells;
-    g_autofree const NumaCell **chosen = g_new(const NumaCell *, n);
-    g_autofree int64_t *ids = g_new(int64_t, n);
+    g_autofree int64_t *ids = NULL;
 
     *ret_agree = true;
-    for (unsigned i = 0; i < n; i++) {
-        chosen[i] = search->order[search->choice[i]];
-        ids[i] = search->instance->cells[i].id;
-    }
-    if (request->pci_requests && request->pci_requests->len > 0 && request->pci_pools) {
-        const PciCells cells = {ids, n, request->host};
-
-        if (!pci_requests_support(request->pci_requests, request->pci_pools,
-                                  request->provider_mapping, &cells, ret_agree, err))
-            return false;
-        if (!*ret_agree)
-            fit_note(request, "these host cells are too far from the PCI devices");
-    }
-    if (!*ret_agree || !request->limits || !request->limits->networks)
+    if (!request->pci_requests || request->pci_requests->len == 0 || !request->pci_pools)
         return true;
+    ids = g_new(int64_t, n);
+    for (unsigned i = 0; i < n; i++)
+        ids[i] = search->instance->cells[i].id;
+    if (!pci_requests_support(request->pci_requests, request->pci_pools, request->provider_mapping,
+                              &(PciCells){ids, n, request->host}, ret_agree, err))
+        return false;
+    if (!*ret_agree)
+        fit_note(request, "these host cells are too far from the PCI devices");
+    return true;
+}
+
+static bool
+networks_agree(const Search *search, bool *ret_agree, NovaError **err)
+{
+    const FitRequest *request = search->request;
+    const unsigned n = search->instance->n_cells;
+    g_autofree const NumaCell **chosen = NULL;
+
+    *ret_agree = true;
+    if (!request->limits || !request->limits->networks)
+        return true;
+    chosen = g_new(const NumaCell *, n);
+    for (unsigned i = 0; i < n; i++)
+        chosen[i] = search->order[search->choice[i]].cell;
     if (!network_affinity_holds(request->host, chosen, n, request->limits->networks, ret_agree, err))
         return false;
     if (!*ret_agree)
@@ -215,12 +254,14 @@ search_all(Search *search, bool *ret_found, NovaError **err)
 
     for (unsigned i = 0; i < search->instance->n_cells; i++) {
         search->choice[i] = i;
-        search->is_chosen[i] = true;
+        search->order[i].is_chosen = true;
     }
     do {
         if (!try_choice(search, ret_found, &last, err))
             return false;
-        if (*ret_found && !devices_and_networks_agree(search, ret_found, err))
+        if (*ret_found && !devices_agree(search, ret_found, err))
+            return false;
+        if (*ret_found && !networks_agree(search, ret_found, err))
             return false;
         if (*ret_found)
             return true;
@@ -255,31 +296,10 @@ can_fit_at_all(const FitRequest *request, bool *ret_can, NovaError **err)
     return true;
 }
 
-/* What is handed out is a new topology around the instance's cells. */
-static InstanceNuma *
-make_fitted(InstanceNuma *instance)
-{
-    InstanceNuma *fitted = instance_numa_new(0);
-
-    g_free(fitted->cells);
-    fitted->cells = g_steal_pointer(&instance->cells);
-    fitted->n_cells = instance->n_cells;
-    instance->n_cells = 0;
-    if (instance->has_emulator_policy)
-        fitted->emulator_policy = instance->emulator_policy;
-    return fitted;
-}
-
 bool
 fit_instance_to_host(const FitRequest *request, InstanceNuma **ret_fitted, NovaError **err)
 {
-    g_autoptr(InstanceNuma) instance = NULL;
-    g_autofree const NumaCell **order = NULL;
-    g_autofree unsigned *choice = NULL;
-    g_autofree bool *is_chosen = NULL;
-    g_autoptr(GArray) fitting = g_array_new(FALSE, FALSE, sizeof(CellPair));
-    g_autoptr(GArray) unfit = g_array_new(FALSE, FALSE, sizeof(CellPair));
-    Search search = {.request = request, .fitting = fitting, .unfit = unfit};
+    g_auto(Search) search = {.request = request};
     bool found;
 
     *ret_fitted = NULL;
@@ -287,18 +307,15 @@ fit_instance_to_host(const FitRequest *request, InstanceNuma **ret_fitted, NovaE
         return false;
     if (!found)
         return true;
-    order = cell_order_make(request, err);
-    if (!order)
+    search.order = cell_order_make(request, err);
+    if (!search.order)
         return false;
-    instance = instance_numa_copy(request->instance);
-    search.instance = instance;
-    search.order = order;
     search.n_order = request->host->n_cells;
-    search.choice = choice = g_new(unsigned, instance->n_cells);
-    search.is_chosen = is_chosen = g_new0(bool, search.n_order);
+    search.instance = instance_numa_copy_cells(request->instance);
+    search.choice = g_new(unsigned, search.instance->n_cells);
     if (!search_all(&search, &found, err))
         return false;
     if (found)
-        *ret_fitted = make_fitted(instance);
+        *ret_fitted = g_steal_pointer(&search.instance);
     return true;
 }

@@ -19,7 +19,6 @@ instance_numa_new(unsigned n_cells)
 {
     InstanceNuma *instance = g_new0(InstanceNuma, 1);
 
-    instance->version = g_strdup(TOPOLOGY_VERSION);
     instance->has_cells = true;
     instance->cells = g_new0(InstanceCell, n_cells);
     instance->n_cells = n_cells;
@@ -28,7 +27,6 @@ instance_numa_new(unsigned n_cells)
     for (unsigned i = 0; i < n_cells; i++) {
         instance->cells[i].set = INSTANCE_CELL_ID | INSTANCE_CELL_CPUSET | INSTANCE_CELL_PCPUSET |
                                  INSTANCE_CELL_MEMORY;
-        instance->cells[i].version = g_strdup(CELL_VERSION);
         instance->cells[i].id = i;
         instance->cells[i].cpu_policy = CPU_POLICY_NONE;
         instance->cells[i].thread_policy = THREAD_POLICY_NONE;
@@ -37,6 +35,13 @@ instance_numa_new(unsigned n_cells)
 }
 
 /* ---- reading ---- */
+
+/* What to keep of an object's version. */
+static char *
+other_version(const char *version, const char *ours)
+{
+    return strcmp(version, ours) ? g_strdup(version) : NULL;
+}
 
 static const json_t *
 member(const json_t *data, const char *field)
@@ -124,8 +129,7 @@ read_cell(const json_t *primitive, InstanceCell *cell, NovaError **err)
 
     if (!primitive_open(primitive, "InstanceNUMACell", CELL_VERSION, &data, &version, err))
         return false;
-    g_free(cell->version);
-    cell->version = g_strdup(version);
+    cell->version = other_version(version, CELL_VERSION);
     return read_needed(data, cell, err) && read_optional(data, cell, err);
 }
 
@@ -159,8 +163,7 @@ instance_numa_from_json(const json_t *primitive, NovaError **err)
         return NULL;
     instance = instance_numa_new((unsigned)json_array_size(cells));
     instance->has_cells = cells != NULL;
-    g_free(instance->version);
-    instance->version = g_strdup(version);
+    instance->version = other_version(version, TOPOLOGY_VERSION);
     instance->instance_uuid = g_strdup(json_get_string(data, "instance_uuid", NULL));
     json_array_foreach (cells, i, item) {
         if (!read_cell(item, &instance->cells[i], err))
@@ -217,7 +220,7 @@ cell_to_json(const InstanceCell *cell)
     json_object_set_new(data, "cpu_policy", policy_to_json(cpu_policy_names, cell->cpu_policy));
     json_object_set_new(data, "cpu_thread_policy",
                         policy_to_json(thread_policy_names, cell->thread_policy));
-    return primitive_make("InstanceNUMACell", cell->version, data);
+    return primitive_make("InstanceNUMACell", cell->version ? cell->version : CELL_VERSION, data);
 }
 
 json_t *
@@ -237,7 +240,8 @@ instance_numa_to_json(const InstanceNuma *instance)
     if (instance->has_emulator_policy)
         json_object_set_new(data, "emulator_threads_policy",
                             policy_to_json(emulator_policy_names, instance->emulator_policy));
-    return primitive_make("InstanceNUMATopology", instance->version, data);
+    return primitive_make("InstanceNUMATopology",
+                          instance->version ? instance->version : TOPOLOGY_VERSION, data);
 }
 
 /* ---- copying, freeing ---- */
@@ -255,14 +259,18 @@ copy_cell(InstanceCell *to, const InstanceCell *from)
 }
 
 InstanceNuma *
-instance_numa_copy(const InstanceNuma *instance)
+instance_numa_copy_cells(const InstanceNuma *instance)
 {
-    InstanceNuma *copy = g_new0(InstanceNuma, 1);
+    InstanceNuma *copy = g_new(InstanceNuma, 1);
 
-    *copy = *instance;
-    copy->version = g_strdup(instance->version);
-    copy->instance_uuid = g_strdup(instance->instance_uuid);
-    copy->cells = g_new0(InstanceCell, instance->n_cells);
+    *copy = (InstanceNuma){
+        .has_cells = true,
+        .cells = g_new(InstanceCell, instance->n_cells),
+        .n_cells = instance->n_cells,
+        .has_emulator_policy = true,
+        .emulator_policy = instance->has_emulator_policy ? instance->emulator_policy
+                                                         : EMULATOR_POLICY_NONE,
+    };
     for (unsigned i = 0; i < instance->n_cells; i++)
         copy_cell(&copy->cells[i], &instance->cells[i]);
     return copy;
@@ -306,20 +314,32 @@ instance_numa_need_cells(const InstanceNuma *instance, NovaError **err)
     return instance->has_cells || primitive_unset("cells", err);
 }
 
-void
-instance_cell_pin(InstanceCell *cell, int64_t vcpu, int64_t pcpu)
+/* In place of what the first 'n_old' pins say of the vCPU, else behind them. */
+static void
+set_pin(GArray *pins, guint n_old, Pin pin)
 {
-    const Pin pin = {vcpu, pcpu};
+    for (guint i = 0; i < n_old; i++) {
+        Pin *old = &g_array_index(pins, Pin, i);
 
-    if (!cpu_set_has(&cell->pcpuset, vcpu))
-        return;
-    if (!cell->pins)
-        cell->pins = g_array_new(FALSE, FALSE, sizeof(Pin));
-    for (guint i = 0; i < cell->pins->len; i++) {
-        if (g_array_index(cell->pins, Pin, i).vcpu == vcpu) {
-            g_array_index(cell->pins, Pin, i).pcpu = pcpu;
+        if (old->vcpu == pin.vcpu) {
+            old->pcpu = pin.pcpu;
             return;
         }
     }
-    g_array_append_val(cell->pins, pin);
+    g_array_append_val(pins, pin);
+}
+
+void
+instance_cell_pin(InstanceCell *cell, const int64_t *pcpus)
+{
+    const CpuSet *vcpus = &cell->pcpuset;
+    guint n_old;
+
+    if (cpu_set_is_empty(vcpus))
+        return;
+    if (!cell->pins)
+        cell->pins = g_array_sized_new(FALSE, FALSE, sizeof(Pin), (guint)cpu_set_count(vcpus));
+    n_old = cell->pins->len;
+    for (int64_t vcpu = cpu_set_next(vcpus, 0); vcpu >= 0; vcpu = cpu_set_next(vcpus, vcpu + 1))
+        set_pin(cell->pins, n_old, (Pin){vcpu, *pcpus++});
 }

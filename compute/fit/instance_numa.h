@@ -47,7 +47,7 @@ enum {
 
 typedef struct InstanceCell {
     unsigned set; /* of INSTANCE_CELL_*; the other fields have defaults */
-    char *version;
+    char *version; /* as it came; NULL: ours */
     int64_t id;     /* guest node; host cell once fitted */
     CpuSet cpuset;  /* vCPUs on shared CPUs */
     CpuSet pcpuset; /* vCPUs with a CPU of their own */
@@ -63,7 +63,7 @@ typedef struct InstanceCell {
 } InstanceCell;
 
 typedef struct InstanceNuma {
-    char *version;
+    char *version;       /* as it came; NULL: ours */
     char *instance_uuid; /* NULL: unset */
     bool has_cells;      /* false: unset */
     InstanceCell *cells;
@@ -77,7 +77,8 @@ InstanceNuma *instance_numa_new(unsigned n_cells);
 InstanceNuma *instance_numa_from_json(const json_t *primitive, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
 json_t *instance_numa_to_json(const InstanceNuma *instance);
-InstanceNuma *instance_numa_copy(const InstanceNuma *instance);
+/* A new topology around copies of the instance's cells, with its emulator policy. */
+InstanceNuma *instance_numa_copy_cells(const InstanceNuma *instance);
 void instance_numa_free(InstanceNuma *instance);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InstanceNuma, instance_numa_free)
 
@@ -98,5 +99,5 @@ instance_cell_shares(const InstanceCell *cell)
     return cell->cpu_policy != CPU_DEDICATED;
 }
 
-/* Pins a vCPU, unless it has no CPU of its own. */
-void instance_cell_pin(InstanceCell *cell, int64_t vcpu, int64_t pcpu);
+/* Pins the dedicated vCPUs, in ascending order, to as many 'pcpus'. */
+void instance_cell_pin(InstanceCell *cell, const int64_t *pcpus);

@@ -12,6 +12,7 @@ typedef struct FreeCores {
     unsigned *starts; /* a core's first one; n_cores + 1 of them */
     unsigned n_cores; /* also those without a free thread */
     unsigned widest;  /* threads of the core that has most free */
+    unsigned threads_per_core; /* of the core that has most, free or not */
 } FreeCores;
 
 typedef struct Packing {
@@ -42,16 +43,10 @@ core_width(const FreeCores *cores, unsigned core)
 }
 
 static void
-find_free_cores(const NumaCell *host, FreeCores *cores)
+find_free_threads(const NumaCell *host, FreeCores *cores)
 {
-    int64_t n_threads = 0;
     unsigned end = 0;
 
-    for (unsigned i = 0; i < host->n_siblings; i++)
-        n_threads += cpu_set_count(&host->siblings[i]);
-    cores->n_cores = host->n_siblings;
-    cores->threads = g_new(int64_t, n_threads + 1);
-    cores->starts = g_new(unsigned, host->n_siblings + 1);
     for (unsigned i = 0; i < host->n_siblings; i++) {
         const CpuSet *siblings = &host->siblings[i];
 
@@ -63,6 +58,29 @@ find_free_cores(const NumaCell *host, FreeCores *cores)
         cores->widest = MAX(cores->widest, end - cores->starts[i]);
     }
     cores->starts[host->n_siblings] = end;
+}
+
+static bool
+find_free_cores(const NumaCell *host, FreeCores *cores, NovaError **err)
+{
+    int64_t n_threads = 0, most = 1;
+
+    if (!host_cell_need(host, CELL_SIBLINGS, err))
+        return false;
+    if (host->n_siblings == 0)
+        return nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "max() arg is an empty sequence");
+    for (unsigned i = 0; i < host->n_siblings; i++) {
+        const int64_t n = cpu_set_count(&host->siblings[i]);
+
+        n_threads += n;
+        most = MAX(most, n);
+    }
+    cores->threads_per_core = (unsigned)most;
+    cores->n_cores = host->n_siblings;
+    cores->threads = g_new(int64_t, n_threads + 1);
+    cores->starts = g_new(unsigned, host->n_siblings + 1);
+    find_free_threads(host, cores);
+    return true;
 }
 
 static unsigned
@@ -155,9 +173,10 @@ is_complete(const Packing *packing, int64_t n_reserved)
 /* Every vCPU has a core that nobody else uses. Without vCPUs there is nothing to isolate. */
 static bool
 pack_isolated(const FitRequest *request, const NumaCell *host, const FreeCores *cores,
-              unsigned threads_per_core, int64_t n_pcpus, int64_t n_reserved, Packing *packing,
-              bool *ret_fits, NovaError **err)
+              int64_t n_pcpus, int64_t n_reserved, Packing *packing, bool *ret_fits, NovaError **err)
 {
+    const unsigned threads_per_core = cores->threads_per_core;
+
     *ret_fits = false;
     if (cores->widest < threads_per_core) {
         fit_note(request, "has no core that is free as a whole, which 'isolate' needs");
@@ -176,10 +195,10 @@ pack_isolated(const FitRequest *request, const NumaCell *host, const FreeCores *
 }
 
 static bool
-pack_siblings(const FitRequest *request, const FreeCores *cores, unsigned threads_per_core,
-              int64_t n_pcpus, int64_t n_reserved, Packing *packing)
+pack_siblings(const FitRequest *request, const FreeCores *cores, int64_t n_pcpus,
+              int64_t n_reserved, Packing *packing)
 {
-    if (threads_per_core <= 1) {
+    if (cores->threads_per_core <= 1) {
         fit_note(request, "has no hardware threads, which 'require' needs");
         return false;
     }
@@ -215,31 +234,12 @@ pack_preferred(const FreeCores *cores, int64_t n_pcpus, int64_t n_reserved, Pack
 static void
 pin(const NumaCell *host, InstanceCell *cell, const Packing *packing)
 {
-    int64_t n = 0;
-
-    for (int64_t vcpu = cpu_set_next(&cell->pcpuset, 0); vcpu >= 0;
-         vcpu = cpu_set_next(&cell->pcpuset, vcpu + 1))
-        instance_cell_pin(cell, vcpu, packing->pcpus[n++]);
+    instance_cell_pin(cell, packing->pcpus);
     cell->id = host->id;
     cpu_set_clear(&cell->cpuset_reserved);
     cell->has_reserved = packing->has_reserved;
     if (packing->has_reserved)
         cpu_set_add(&cell->cpuset_reserved, packing->reserved);
-}
-
-static bool
-find_threads_per_core(const NumaCell *host, unsigned *ret_threads, NovaError **err)
-{
-    int64_t threads = 0;
-
-    if (!host_cell_need(host, CELL_SIBLINGS, err))
-        return false;
-    if (host->n_siblings == 0)
-        return nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "max() arg is an empty sequence");
-    for (unsigned i = 0; i < host->n_siblings; i++)
-        threads = MAX(threads, cpu_set_count(&host->siblings[i]));
-    *ret_threads = (unsigned)MAX(threads, 1);
-    return true;
 }
 
 bool
@@ -249,18 +249,14 @@ cell_pack(const FitRequest *request, const NumaCell *host, InstanceCell *cell, i
     const int64_t n_pcpus = cpu_set_count(&cell->pcpuset);
     g_auto(FreeCores) cores = {0};
     g_auto(Packing) packing = {0};
-    unsigned threads_per_core = 1;
 
-    if (!find_threads_per_core(host, &threads_per_core, err) ||
-        !instance_cell_need(cell, INSTANCE_CELL_CPUSET, err))
+    if (!find_free_cores(host, &cores, err) || !instance_cell_need(cell, INSTANCE_CELL_CPUSET, err))
         return false;
-    find_free_cores(host, &cores);
     if (cell->thread_policy == THREAD_ISOLATE) {
-        if (!pack_isolated(request, host, &cores, threads_per_core, n_pcpus, n_reserved, &packing,
-                           ret_fits, err))
+        if (!pack_isolated(request, host, &cores, n_pcpus, n_reserved, &packing, ret_fits, err))
             return false;
     } else if (cell->thread_policy == THREAD_REQUIRE) {
-        *ret_fits = pack_siblings(request, &cores, threads_per_core, n_pcpus, n_reserved, &packing);
+        *ret_fits = pack_siblings(request, &cores, n_pcpus, n_reserved, &packing);
     } else {
         *ret_fits = pack_preferred(&cores, n_pcpus, n_reserved, &packing);
     }

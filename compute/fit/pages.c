@@ -44,27 +44,32 @@ find_room(const NumaCell *host, int64_t size_kib, int64_t memory_kib, bool of_fr
     return true;
 }
 
+static bool
+need_sizes(const NumaCell *host, NovaError **err)
+{
+    for (unsigned i = 0; i < host->n_pages; i++) {
+        if (!host_pages_need(&host->pages[i], PAGES_SIZE, err))
+            return false;
+    }
+    return true;
+}
+
+static int64_t
+smallest_size(const NumaCell *host)
+{
+    int64_t size = INT64_MAX;
+
+    for (unsigned i = 0; i < host->n_pages; i++)
+        size = MIN(size, host->pages[i].size_kib);
+    return size;
+}
+
 static int
 descending(const void *a, const void *b)
 {
     const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
 
     return (x < y) - (x > y);
-}
-
-/* The host's page sizes, largest first; g_free(). */
-static int64_t *
-sort_sizes(const NumaCell *host, NovaError **err)
-{
-    g_autofree int64_t *sizes = g_new(int64_t, host->n_pages + 1);
-
-    for (unsigned i = 0; i < host->n_pages; i++) {
-        if (!host_pages_need(&host->pages[i], PAGES_SIZE, err))
-            return NULL;
-        sizes[i] = host->pages[i].size_kib;
-    }
-    qsort(sizes, host->n_pages, sizeof(int64_t), descending);
-    return g_steal_pointer(&sizes);
 }
 
 /* The first of the sizes that has room. */
@@ -95,23 +100,36 @@ choose_size(const FitRequest *request, const NumaCell *host, InstanceCell *cell,
     return true;
 }
 
+/* The largest size that has room, with or without the smallest one. */
+static bool
+fit_largest_size(const FitRequest *request, const NumaCell *host, InstanceCell *cell,
+                 bool with_smallest, bool *ret_fits, NovaError **err)
+{
+    const unsigned n = host->n_pages;
+    g_autofree int64_t *sizes = g_new(int64_t, n + 1);
+
+    for (unsigned i = 0; i < n; i++)
+        sizes[i] = host->pages[i].size_kib;
+    qsort(sizes, n, sizeof(int64_t), descending);
+    return choose_size(request, host, cell, sizes, with_smallest || n == 0 ? n : n - 1,
+                       ret_fits, err);
+}
+
 static bool
 fit_requested_size(const FitRequest *request, const NumaCell *host, InstanceCell *cell,
                    bool *ret_fits, NovaError **err)
 {
-    g_autofree int64_t *sizes = sort_sizes(host, err);
-    const unsigned n = host->n_pages;
-    const int64_t wanted = cell->pagesize_kib;
+    const int64_t wanted = cell->pagesize_kib, smallest = smallest_size(host);
 
-    if (!sizes)
+    if (!need_sizes(host, err))
         return false;
     switch (wanted) {
     case PAGESIZE_SMALL:
-        return choose_size(request, host, cell, n ? sizes + n - 1 : sizes, n ? 1 : 0, ret_fits, err);
+        return choose_size(request, host, cell, &smallest, MIN(host->n_pages, 1), ret_fits, err);
     case PAGESIZE_LARGE:
-        return choose_size(request, host, cell, sizes, n ? n - 1 : 0, ret_fits, err);
+        return fit_largest_size(request, host, cell, false, ret_fits, err);
     case PAGESIZE_ANY:
-        return choose_size(request, host, cell, sizes, n, ret_fits, err);
+        return fit_largest_size(request, host, cell, true, ret_fits, err);
     default:
         return choose_size(request, host, cell, &wanted, 1, ret_fits, err);
     }
@@ -122,12 +140,12 @@ static bool
 fit_smallest_pages(const FitRequest *request, const NumaCell *host, const InstanceCell *cell,
                    bool *ret_fits, NovaError **err)
 {
-    g_autofree int64_t *sizes = sort_sizes(host, err);
+    const int64_t size = smallest_size(host);
     Room room;
 
-    if (!sizes || !find_room(host, sizes[host->n_pages - 1],
-                             saturating_multiply(cell->memory_mib, 1024),
-                             instance_cell_is_pinned(cell), &room, err))
+    if (!need_sizes(host, err) ||
+        !find_room(host, size, saturating_multiply(cell->memory_mib, 1024),
+                   instance_cell_is_pinned(cell), &room, err))
         return false;
     *ret_fits = room == ROOM_ENOUGH;
     /* Nova's log line looks at more than its decision does. */
@@ -135,7 +153,7 @@ fit_smallest_pages(const FitRequest *request, const NumaCell *host, const Instan
         return false;
     if (!*ret_fits)
         fit_note(request, "lacks %" PRId64 " MiB of memory in pages of %" PRId64 " KiB",
-                 cell->memory_mib, sizes[host->n_pages - 1]);
+                 cell->memory_mib, size);
     return true;
 }
 
