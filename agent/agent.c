@@ -79,6 +79,12 @@ check_disks(Agent *agent, RequestContext *ctx G_GNUC_UNUSED, NovaError **err)
     return disks_check_options(agent->options, err);
 }
 
+static bool
+load_providers(Agent *agent, RequestContext *ctx G_GNUC_UNUSED, NovaError **err)
+{
+    return resource_tracker_load_providers(agent->host.tracker, err);
+}
+
 /* nova.conductor.api.API.wait_until_ready() */
 static bool
 start_conductor(Agent *agent, RequestContext *ctx, NovaError **err)
@@ -165,7 +171,8 @@ static const struct {
     const char *what;
     bool (*run)(Agent *agent, RequestContext *ctx, NovaError **err);
 } start_steps[] = {
-    {"the options of disks", check_disks}, {"nova-conductor", start_conductor},   {"libvirt", start_libvirt},
+    {"the options of disks", check_disks}, {"the provider configs", load_providers},
+    {"nova-conductor", start_conductor},   {"libvirt", start_libvirt},
     {"the host's identity", start_identity}, {"the host's instances", start_instances},
     {"the service record", start_service}, {"the node's resources", start_resources},
 };
@@ -178,6 +185,7 @@ is_fatal(const NovaError *error)
         NOVA_ERROR_INVALID_CONFIGURATION,
         NOVA_ERROR_INVALID_NODE_CONFIGURATION,
         NOVA_ERROR_SERVICE_TOO_OLD,
+        NOVA_ERROR_PROVIDER_CONFIG_EXCEPTION,
         NOVA_ERROR_PLACEMENT_PCI_EXCEPTION,
         NOVA_ERROR_PLACEMENT_PCI_DEPENDENT_DEVICE_EXCEPTION,
         NOVA_ERROR_PLACEMENT_PCI_MIXED_RESOURCE_CLASS_EXCEPTION,

@@ -18,6 +18,7 @@
 #include "agent/base/nova_error.h"
 #include "compute/resource_tracker.h"
 #include "conf/options_load.h"
+#include "conf/provider_config.h"
 
 /* What runs gets this long to end after TERM; the rest is for the next process. */
 #define STOP_MS 3000
@@ -336,6 +337,19 @@ run_agent(Daemon *daemon)
     return reason ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* What a start would refuse. */
+static bool
+check_options(const CommandLine *line, const Options *options, NovaError **err)
+{
+    json_auto_t *providers = NULL;
+
+    if (!resource_tracker_check_options(options, err))
+        return false;
+    if (line->mode == MODE_CHECK) /* a start reads them when it can log */
+        providers = provider_configs_load(options->compute.provider_config_location, err);
+    return providers || line->mode != MODE_CHECK;
+}
+
 static int
 run(const CommandLine *line)
 {
@@ -349,7 +363,7 @@ run(const CommandLine *line)
         fprintf(stderr, "kilonovad: %s\n", error);
         return EXIT_FAILURE;
     }
-    if (!resource_tracker_check_options(daemon.options, &wrong)) {
+    if (!check_options(line, daemon.options, &wrong)) {
         fprintf(stderr, "kilonovad: %s\n", nova_error_message(wrong));
     } else if (line->mode == MODE_CHECK) {
         for (guint i = 0; i < warnings->len; i++)

@@ -119,6 +119,7 @@ libkilonova_a_SOURCES += \
 	compute/evacuated.c compute/evacuated.h compute/drift.c compute/drift.h compute/verify.c compute/verify.h \
 	compute/recovery.c compute/recovery.h compute/host_status.c compute/host_status.h \
 	compute/vif_guest.c compute/vif_guest.h \
+	compute/provider_additions.c compute/provider_additions.h \
 	compute/resource_tracker.c compute/resource_tracker.h compute/resource_tracker_private.h \
 	compute/tracker_pci.c compute/traits.c compute/traits.h \
 	compute/ops/build.c compute/ops/build_resume.c compute/ops/build_resume.h \
@@ -177,6 +178,7 @@ tests_unit_test_tasks_SOURCES = tests/unit/test_tasks.c $(fake_rpc)
 unit_tests += tests/unit/test_volume_steps tests/unit/test_spawn
 tests_unit_test_volume_steps_SOURCES = tests/unit/test_volume_steps.c $(fake_cloud)
 tests_unit_test_evacuated_SOURCES = tests/unit/test_evacuated.c $(fake_rpc) $(fake_http)
+unit_tests += tests/unit/test_provider_additions
 tests_unit_test_group_policy_SOURCES = tests/unit/test_group_policy.c $(fake_rpc)
 tests_unit_test_interface_SOURCES = tests/unit/test_interface.c $(fake_rpc)
 tests_unit_test_pci_tracker_SOURCES = tests/unit/test_pci_tracker.c $(fake_rpc)

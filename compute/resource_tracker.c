@@ -10,7 +10,9 @@
 #include "agent/base/log.h"
 #include "compute/fit/usage.h"
 #include "compute/numa_claim.h"
+#include "compute/provider_additions.h"
 #include "compute/traits.h"
+#include "conf/provider_config.h"
 #include "storage/disks.h"
 
 #define GIB (INT64_C(1) << 30)
@@ -40,6 +42,8 @@ resource_tracker_new(const Options *options, Conductor *conductor, Placement *pl
     tracker->usages = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, usage_free);
     tracker->moves = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, usage_free);
     tracker->migrating = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    tracker->provider_configs = json_object();
+    tracker->absent_providers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     pthread_mutex_init(&tracker->lock, NULL);
     return tracker;
 }
@@ -52,12 +56,28 @@ resource_tracker_free(ResourceTracker *tracker)
     g_hash_table_unref(tracker->usages);
     g_hash_table_unref(tracker->moves);
     g_hash_table_unref(tracker->migrating);
+    json_decref(tracker->provider_configs);
+    g_hash_table_unref(tracker->absent_providers);
     compute_node_free(tracker->node);
     pci_tracker_free(tracker->pci);
     node_facts_free(tracker->facts);
     pthread_mutex_destroy(&tracker->lock);
     g_free(tracker->node_uuid);
     g_free(tracker);
+}
+
+bool
+resource_tracker_load_providers(ResourceTracker *tracker, NovaError **err)
+{
+    json_t *configs = provider_configs_load(tracker->options->compute.provider_config_location, err);
+
+    if (!configs)
+        return false;
+    pthread_mutex_lock(&tracker->lock);
+    json_decref(tracker->provider_configs);
+    tracker->provider_configs = configs;
+    pthread_mutex_unlock(&tracker->lock);
+    return true;
 }
 
 void
@@ -590,7 +610,8 @@ update_provider(ProviderTree *tree, void *user, NovaError **err)
     provider_set_inventory(provider, inventory);
     update_traits(provider, view);
     json_decref(view->healed);
-    return tracker_report_pci(tracker, view->ctx, tree, &view->healed, err);
+    return tracker_report_pci(tracker, view->ctx, tree, &view->healed, err) &&
+           provider_additions_merge(tree, tracker->provider_configs, tracker->absent_providers, err);
 }
 
 static bool

@@ -28,6 +28,9 @@ void resource_tracker_free(ResourceTracker *tracker);
 /* [pci] as far as it can be wrong by itself: PciConfigInvalidSpec, PciInvalidAlias and their like. */
 bool resource_tracker_check_options(const Options *options, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
+/* Reads [compute]provider_config_location, once and before the first update. ProviderConfigException. */
+bool resource_tracker_load_providers(ResourceTracker *tracker, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+
 /* Who the node is, before the first update. Takes ownership of 'facts'; copies the rest. */
 void resource_tracker_identify(ResourceTracker *tracker, const char *node_uuid, int64_t service_id,
                                NodeFacts *facts);

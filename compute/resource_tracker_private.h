@@ -37,6 +37,8 @@ struct ResourceTracker {
     GHashTable *moves;      /* instance uuid → Usage: what a move under way holds besides */
     PciTracker *pci;        /* NULL: not read yet */
     PciSysfs sysfs;
+    json_t *provider_configs;    /* the operator's additions, {} without any */
+    GHashTable *absent_providers; /* set of those of them that Placement does not have */
     GHashTable *migrating;  /* set of instance uuids: all moves that are not over, or failed */
     int64_t failed_builds;
 };

@@ -213,7 +213,7 @@ static const OptionRow rows[] = {
     {"compute", "live_migration_wait_for_vif_plug", OPTION_BOOL, offsetof(Options, compute.live_migration_wait_for_vif_plug), "true", {false, 0, 0}, NULL, NULL, OPTION_LATER, "wait plug events before migrating"},
     {"compute", "max_concurrent_disk_ops", OPTION_INT, offsetof(Options, compute.max_concurrent_disk_ops), "0", {true, 0, INFINITY}, NULL, NULL, 0, "limit download/convert/rebase; 0 none"},
     {"compute", "max_disk_devices_to_attach", OPTION_INT, offsetof(Options, compute.max_disk_devices_to_attach), "-1", {true, -1, INFINITY}, NULL, NULL, 0, "disks per instance; -1 none"},
-    {"compute", "provider_config_location", OPTION_STRING, offsetof(Options, compute.provider_config_location), "/etc/nova/provider_config/", {false, 0, 0}, NULL, NULL, OPTION_LATER, "provider.yaml directory"},
+    {"compute", "provider_config_location", OPTION_STRING, offsetof(Options, compute.provider_config_location), "/etc/nova/provider_config/", {false, 0, 0}, NULL, NULL, 0, "provider.yaml directory"},
     {"compute", "image_type_exclude_list", OPTION_LIST, offsetof(Options, compute.image_type_exclude_list), "", {false, 0, 0}, NULL, NULL, 0, "disk formats not advertised"},
     {"compute", "vmdk_allowed_types", OPTION_LIST, offsetof(Options, compute.vmdk_allowed_types), "streamOptimized,monolithicSparse", {false, 0, 0}, NULL, NULL, 0, "accepted vmdk create-types"},
     {"compute", "packing_host_numa_cells_allocation_strategy", OPTION_BOOL, offsetof(Options, compute.packing_host_numa_cells_allocation_strategy), "false", {false, 0, 0}, NULL, NULL, 0, "pack rather than spread NUMA cells"},

@@ -11,7 +11,8 @@ libkilonova_a_SOURCES += \
 	agent/base/nova_error.c agent/base/nova_error.h agent/base/nova_errors.def \
 	agent/base/python_text.c agent/base/python_text.h \
 	agent/base/request_context.c agent/base/request_context.h \
-	agent/base/ssh_key.c agent/base/ssh_key.h
+	agent/base/ssh_key.c agent/base/ssh_key.h \
+	agent/base/yaml.c agent/base/yaml.h
 
 unit_tests += tests/unit/test_nova_error tests/unit/test_ssh_key tests/unit/test_request_context tests/unit/test_json \
 	tests/unit/test_lane tests/unit/test_command tests/unit/test_log tests/unit/test_journal

@@ -1,22 +1,59 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is asked of the host rather than of a server, and of the agent inside of a guest."""
 import os
+import pathlib
 import tempfile
 import uuid
 
-from lab import HOST, LabTest, wait
+from lab import HOST, LabTest, agent, wait
 
 DISABLED = "COMPUTE_STATUS_DISABLED"
 
 
+PROVIDER_CONFIG = """\
+meta: {schema_version: '1.0'}
+providers:
+- identification: {uuid: $COMPUTE_NODE}
+  inventories:
+    additional:
+    - CUSTOM_LICENCE: {total: 5, reserved: 1}
+  traits: {additional: [CUSTOM_QUIET]}
+"""
+
+
 class Host(LabTest):
+    def placement(self, path):
+        return self.cloud.session.get(path, endpoint_filter={"service_type": "placement"},
+                                      headers={"OpenStack-API-Version": "placement 1.36"}).json()
+
+    def provider(self):
+        return self.placement(f"/resource_providers?name={HOST}")["resource_providers"][0]["uuid"]
+
     def traits(self):
-        placement = self.cloud.session
-        provider = placement.get(f"/resource_providers?name={HOST}", endpoint_filter={"service_type": "placement"},
-                                 headers={"OpenStack-API-Version": "placement 1.36"}).json()["resource_providers"][0]
-        return placement.get(f"/resource_providers/{provider['uuid']}/traits",
-                             endpoint_filter={"service_type": "placement"},
-                             headers={"OpenStack-API-Version": "placement 1.36"}).json()["traits"]
+        return self.placement(f"/resource_providers/{self.provider()}/traits")["traits"]
+
+    def inventories(self):
+        return self.placement(f"/resource_providers/{self.provider()}/inventories")["inventories"]
+
+    def restart(self, *settings):
+        agent("stop", HOST)
+        agent("start", HOST, *settings)
+
+    def test_operators_provider_configs_are_reported(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        before = self.inventories()
+        pathlib.Path(folder.name, "a.yaml").write_text(PROVIDER_CONFIG)
+        self.restart(f"compute.provider_config_location={folder.name}")
+        self.addCleanup(wait, 60, "service up", self.is_service_up)
+        self.addCleanup(self.restart)
+        wait(60, "the class", lambda: "CUSTOM_LICENCE" in self.inventories())
+        record = self.inventories()["CUSTOM_LICENCE"]
+        self.assertEqual((record["total"], record["reserved"]), (5, 1))
+        self.assertIn("CUSTOM_QUIET", self.traits())
+        self.assertEqual(self.inventories().keys() - before.keys(), {"CUSTOM_LICENCE"})
+        self.restart()
+        wait(60, "it gone", lambda: self.inventories() == before)
 
     def test_disabled_service_is_told_to_the_scheduler(self):
         service = next(s for s in self.compute.services() if s.binary == "nova-compute" and s.host == HOST)
