@@ -382,7 +382,7 @@ class ExtendVolume(Volume):
 
     def sizes(self, bench, server):
         """In GiB, for Cinder and for the guest, whose first disk is not the volume."""
-        disk = virsh("domblklist", server.id).splitlines()[3].split()[0]
+        disk = virsh("domblklist", server.id).splitlines()[1].split()[0]
         capacity = int(virsh("domblkinfo", server.id, disk).splitlines()[0].split()[1])
         return bench.cloud.block_storage.get_volume(bench.volume().id).size, capacity / (1 << 30)
 
