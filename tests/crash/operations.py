@@ -376,7 +376,15 @@ class ExtendVolume(Volume):
     def __init__(self, name):
         super().__init__(name, "extend_volume", False)  # it is attached before
 
+    @staticmethod
+    def actions(bench, server):
+        """Those of the server that extended it, each as whether it is over."""
+        found = [a for a in bench.compute.server_actions(server.id) if a.action == "extend_volume"]
+        events = [bench.compute.get_server_action(a.request_id, server.id).events for a in found]
+        return [bool(of_one) and all(event["finish_time"] for event in of_one) for of_one in events]
+
     def act(self, bench, server):
+        self.n_before = len(self.actions(bench, server))
         size = bench.cloud.block_storage.get_volume(bench.volume().id).size
         bench.cloud.block_storage.extend_volume(bench.volume(), size + 1)
 
@@ -387,8 +395,11 @@ class ExtendVolume(Volume):
         return bench.cloud.block_storage.get_volume(bench.volume().id).size, capacity / (1 << 30)
 
     def is_done(self, bench, server):
+        """QEMU sees by itself that an image of Ceph has grown; only what Nova notes tells that the guest was told."""
         in_cinder, in_guest = self.sizes(bench, server)
-        return in_cinder == in_guest and self.seen(bench, server) == self.all_see(True)
+        actions = self.actions(bench, server)
+        return (in_cinder == in_guest and self.seen(bench, server) == self.all_see(True) and
+                len(actions) > self.n_before and all(actions))
 
     def leftovers(self, bench):
         try:
