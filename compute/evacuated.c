@@ -33,12 +33,29 @@ evacuated_list(Host *host, RequestContext *ctx, NovaError **err)
     return list_migrations(host, ctx, NULL, err);
 }
 
-bool
-evacuated_is(const GPtrArray *migrations, const char *uuid)
+/* The evacuation has ended: who has the server since is what its record says. */
+static bool
+is_ended(const Migration *migration)
 {
-    for (guint i = 0; i < migrations->len; i++)
-        if (g_strcmp0(((const Migration *)migrations->pdata[i])->instance_uuid, uuid) == 0)
+    return g_strcmp0(migration->status, "done") == 0;
+}
+
+static bool
+is_at(const Host *host, const Instance *instance)
+{
+    return g_strcmp0(instance->host, host->name) == 0;
+}
+
+bool
+evacuated_is(const GPtrArray *migrations, const Host *host, const Instance *instance)
+{
+    for (guint i = 0; i < migrations->len; i++) {
+        const Migration *migration = migrations->pdata[i];
+
+        if (g_strcmp0(migration->instance_uuid, instance->uuid) == 0 &&
+            !(is_ended(migration) && is_at(host, instance)))
             return true;
+    }
     return false;
 }
 
@@ -115,6 +132,12 @@ clean_up(Host *host, RequestContext *ctx, Instance *instance)
 
     if (migrations && migrations->len == 0)
         return;
+    if (migrations && !is_deleted(instance) && !evacuated_is(migrations, host, instance)) {
+        LOG_INFO("The instance has been evacuated from this host and is here again");
+        if (!complete(host, ctx, migrations, &error))
+            LOG_WARNING("Completing the evacuation: %s", nova_error_details(error));
+        return;
+    }
     LOG_INFO("Removing what is left of the instance, which has been evacuated from this host");
     if (!migrations ||
         !remove_guest(host, ctx, instance, ((const Migration *)migrations->pdata[0])->dest_compute, &error) ||

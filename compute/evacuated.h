@@ -11,7 +11,8 @@
 
 /* Of Migration: evacuations from this host that it has not cleaned up after. */
 GPtrArray *evacuated_list(Host *host, RequestContext *ctx, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
-bool evacuated_is(const GPtrArray *migrations, const char *uuid);
+/* One that was given to this host again is none of them, though a record was never completed. */
+bool evacuated_is(const GPtrArray *migrations, const Host *host, const Instance *instance);
 
 /* Queues for each of these servers: its guest is stopped and forgotten, its disks go unless the other host
  * uses the same, its allocation on this node ends, its migration is completed. Servers that are deleted

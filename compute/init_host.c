@@ -536,7 +536,7 @@ init_host_recover(Host *host, RequestContext *ctx, NovaError **err)
         Instance *instance = instances->pdata[i];
         const DomainSummary *domain = g_hash_table_lookup(by_uuid, instance->uuid);
 
-        if (evacuated_is(evacuated, instance->uuid) ||
+        if (evacuated_is(evacuated, host, instance) ||
             host->has_request(host, instance->uuid, NULL)) { /* which says more than the state that it left */
             instance_free(instance);
             continue;

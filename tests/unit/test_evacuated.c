@@ -30,6 +30,7 @@ typedef struct Site {
     RequestContext *ctx;
     void (*work)(Host *host, RequestContext *ctx, Instance *instance); /* what was queued */
     Instance *instance;
+    const char *at;    /* the host that has the server */
     bool is_deleted, is_shared;
     char *asked_host;  /* whether it shares storage */
     json_t *filters;   /* of the last list of migrations */
@@ -71,7 +72,7 @@ static json_t *
 instance(const Site *site)
 {
     json_t *cache = object("InstanceInfoCache", json_pack("{s:s, s:s}", "instance_uuid", SERVER, "network_info", "[]"));
-    json_t *data = json_pack("{s:s, s:s, s:s, s:b, s:o, s:{}}", "uuid", SERVER, "host", "host2", "vm_state", "active",
+    json_t *data = json_pack("{s:s, s:s, s:s, s:b, s:o, s:{}}", "uuid", SERVER, "host", site->at, "vm_state", "active",
                              "deleted", (int)site->is_deleted, "info_cache", cache, "system_metadata");
 
     return object("Instance", data);
@@ -167,6 +168,7 @@ set_up(void **state)
     g_autofree char *uri = NULL, *disks = NULL, *disk = NULL;
 
     site->folder = g_dir_make_tmp("kilonova-evacuated-XXXXXX", NULL);
+    site->at = "host2";
     site->fake = fake_http_new();
     site->options = load_options(site);
     site->keystone = keystone_new();
@@ -240,8 +242,6 @@ come_back(Site *site)
     g_autoptr(GPtrArray) migrations = evacuated_list(&site->host, site->ctx, &error);
 
     assert_non_null(migrations);
-    assert_true(evacuated_is(migrations, SERVER));
-    assert_false(evacuated_is(migrations, OTHER));
     assert_true(evacuated_clean_up(&site->host, site->ctx, migrations, &error));
     assert_non_null(site->work);
     site->work(&site->host, site->ctx, site->instance);
@@ -313,6 +313,45 @@ of_a_deleted_server_nobody_is_asked(void **state)
     assert_int_equal(fake_http_n_requests(site->fake), 0);
 }
 
+/* A clean-up failed, and the server was moved back before the next start. */
+static void
+a_server_that_is_here_again_stays(void **state)
+{
+    Site *site = *state;
+    g_autoptr(Guest) guest = NULL;
+
+    site->at = "host1";
+    come_back(site);
+    guest = guest_find(site->host.hypervisor, SERVER, NULL);
+    assert_non_null(guest);
+    assert_int_equal(guest_power_state(guest), POWER_STATE_RUNNING);
+    assert_has_disks(site, true);
+    assert_int_equal(fake_http_n_requests(site->fake), 0);
+    assert_string_equal(site->saved, "completed");
+}
+
+static bool
+is_evacuated(Site *site, const char *uuid, const char *at)
+{
+    g_autoptr(GPtrArray) migrations = evacuated_list(&site->host, site->ctx, NULL);
+    Instance *instance = object_new(&INSTANCE_TYPE);
+    bool is;
+
+    OBJECT_SET_STRING(instance, uuid, uuid);
+    OBJECT_SET_STRING(instance, host, at);
+    is = evacuated_is(migrations, &site->host, instance);
+    instance_free(instance);
+    return is;
+}
+
+static void
+servers_that_are_elsewhere_are_evacuated(void **state)
+{
+    assert_true(is_evacuated(*state, SERVER, "host2"));
+    assert_false(is_evacuated(*state, SERVER, "host1"));
+    assert_false(is_evacuated(*state, OTHER, "host1"));
+}
+
 static void
 what_fails_is_for_the_next_start(void **state)
 {
@@ -342,6 +381,8 @@ main(void)
         cmocka_unit_test_setup_teardown(nothing_of_a_server_that_another_host_has_stays, set_up, tear_down),
         cmocka_unit_test_setup_teardown(disks_that_the_other_host_uses_stay, set_up, tear_down),
         cmocka_unit_test_setup_teardown(of_a_deleted_server_nobody_is_asked, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_server_that_is_here_again_stays, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(servers_that_are_elsewhere_are_evacuated, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_fails_is_for_the_next_start, set_up, tear_down),
         cmocka_unit_test_setup_teardown(only_evacuations_from_here_that_are_not_completed_are_asked_for, set_up,
                                         tear_down),

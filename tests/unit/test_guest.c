@@ -77,6 +77,22 @@ libvirts_errors_become_novas(void **state)
 }
 
 static void
+a_driver_without_flags_forgets_a_guest_all_the_same(void **state)
+{
+    static const char xml[] = "<domain type='test'><name>short</name><uuid>00000000-0000-4000-8000-00000000000f</uuid>"
+                              "<memory>65536</memory><os><type>hvm</type></os></domain>";
+    g_autoptr(Guest) guest = guest_define(*state, xml, NULL);
+    g_autoptr(Guest) gone = NULL;
+    g_autoptr(NovaError) error = NULL;
+
+    assert_non_null(guest);
+    assert_true(guest_undefine(guest, false, &error));
+    gone = guest_find(*state, "00000000-0000-4000-8000-00000000000f", &error);
+    assert_null(gone);
+    assert_null(error);
+}
+
+static void
 unknown_guest_is_not_found(void **state)
 {
     g_autoptr(NovaError) error = NULL;
@@ -105,6 +121,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(paused_guest_is_paused_until_it_is_resumed, connect, disconnect),
         cmocka_unit_test_setup_teardown(libvirts_errors_become_novas, connect, disconnect),
+        cmocka_unit_test_setup_teardown(a_driver_without_flags_forgets_a_guest_all_the_same, connect, disconnect),
         cmocka_unit_test_setup_teardown(unknown_guest_is_not_found, connect, disconnect),
         cmocka_unit_test_setup_teardown(counters_are_those_of_the_domain, connect, disconnect),
     };
