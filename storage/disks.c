@@ -46,6 +46,11 @@ disks_check_options(const struct Options *options, NovaError **err)
         return nova_error_set(err, NOVA_ERROR_INVALID_CONFIGURATION,
                               "Incompatible settings: ephemeral storage encryption is supported "
                               "only for LVM images.");
+    if (options->compute.max_disk_devices_to_attach == 0)
+        return nova_error_set(err, NOVA_ERROR_INVALID_CONFIGURATION,
+                              "[compute]max_disk_devices_to_attach has been set to 0, which will prevent "
+                              "instances from being able to boot. Set -1 for unlimited or set >= 1 to limit "
+                              "the maximum number of disk devices.");
     return !backend->check || backend->check(options, err);
 }
 

@@ -408,6 +408,7 @@ group_must_be_configured(void **state G_GNUC_UNUSED)
 {
     g_autoptr(NovaError) failure = NULL;
 
+    bench->options->compute.max_disk_devices_to_attach = -1;
     assert_true(disks_check_options(bench->options, NULL));
     bench->options->libvirt.images_volume_group = NULL;
     assert_false(disks_check_options(bench->options, &failure));

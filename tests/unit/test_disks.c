@@ -468,10 +468,23 @@ backends_of_later_are_refused_at_start(void **state)
     Bench *bench = *state;
     g_autoptr(NovaError) failure = NULL;
 
+    bench->fixture->options.compute.max_disk_devices_to_attach = -1;
     assert_true(disks_check_options(bench->options, NULL));
     bench->fixture->options.libvirt.images_type = (char *)"rbd";
     assert_false(disks_check_options(bench->options, &failure));
     assert_non_null(strstr(nova_error_message(failure), "rbd"));
+}
+
+static void
+guests_without_disks_are_refused_at_start(void **state)
+{
+    Bench *bench = *state;
+    g_autoptr(NovaError) failure = NULL;
+
+    bench->fixture->options.compute.max_disk_devices_to_attach = 0;
+    assert_false(disks_check_options(bench->options, &failure));
+    assert_string_equal(nova_error_class(failure), "InvalidConfiguration");
+    assert_non_null(strstr(nova_error_message(failure), "max_disk_devices_to_attach"));
 }
 
 static void
@@ -518,6 +531,7 @@ main(void)
         TEST(only_uuids_become_paths),
         TEST(folders_of_servers_are_listed),
         TEST(backends_of_later_are_refused_at_start),
+        TEST(guests_without_disks_are_refused_at_start),
         TEST(only_a_pool_of_ceph_is_other_hosts_too),
     };
 
