@@ -180,6 +180,8 @@ tests_unit_test_volume_steps_SOURCES = tests/unit/test_volume_steps.c $(fake_clo
 tests_unit_test_evacuated_SOURCES = tests/unit/test_evacuated.c $(fake_rpc) $(fake_http)
 unit_tests += tests/unit/test_provider_additions
 tests_unit_test_group_policy_SOURCES = tests/unit/test_group_policy.c $(fake_rpc)
+unit_tests += tests/unit/test_old_plane
+tests_unit_test_old_plane_SOURCES = tests/unit/test_old_plane.c $(fake_rpc)
 tests_unit_test_interface_SOURCES = tests/unit/test_interface.c $(fake_rpc)
 tests_unit_test_pci_tracker_SOURCES = tests/unit/test_pci_tracker.c $(fake_rpc)
 

@@ -48,7 +48,8 @@ int conductor_probe_release(Conductor *conductor, const RequestContext *ctx, Nov
 /* What conductor_probe_release() found; 34 before. */
 int conductor_release(Conductor *conductor);
 
-bool conductor_minimum_service_version(Conductor *conductor, const RequestContext *ctx,
+/* Of all services of that kind ("nova-conductor"); 0: there is none. */
+bool conductor_minimum_service_version(Conductor *conductor, const RequestContext *ctx, const char *binary,
                                        int64_t *ret_version, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
 /* *ret_service is NULL when there is no record. */

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/control/conductor_shares.h"
 
+/* The first release whose servers can have shares. */
+#define SHARES_RELEASE 29
+
 bool
 conductor_share_save(Conductor *conductor, const RequestContext *ctx, ShareMapping *mapping,
                      NovaError **err)
@@ -20,9 +23,11 @@ mappings_by(Conductor *conductor, const RequestContext *ctx, const char *method,
             NovaError **err)
 {
     json_auto_t *args = json_pack("[s]", id);
-    json_auto_t *list =
-        conductor_class_action(conductor, ctx, "ShareMappingList", method, args, NULL, err);
+    json_auto_t *list = NULL;
 
+    if (conductor_release(conductor) < SHARES_RELEASE)
+        return g_ptr_array_new_with_free_func(object_free);
+    list = conductor_class_action(conductor, ctx, "ShareMappingList", method, args, NULL, err);
     return list ? object_list_from_json(&SHARE_MAPPING_TYPE, list, err) : NULL;
 }
 
