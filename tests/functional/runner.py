@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs test modules one after the other; a line for each test with its seconds ("ok", "not ok", "skipped")."""
+"""Runs test modules of the current folder one after the other; a line for each test with its seconds ("ok", "not ok", "skipped")."""
 import os
-import pathlib
 import sys
 import time
 import traceback
@@ -41,7 +40,7 @@ class Result(unittest.TestResult):
 def main():
     if os.getpgrp() != os.getpid():
         os.setpgrp()  # oslo.messaging names its queues after the process group's leader, which must be alive
-    sys.path.insert(0, str(pathlib.Path(__file__).parent))
+    sys.path.insert(0, os.getcwd())
     suite = unittest.TestSuite()
     for name in sys.argv[1:]:
         suite.addTests(unittest.defaultTestLoader.loadTestsFromName(name.removesuffix(".py")))

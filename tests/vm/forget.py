@@ -18,9 +18,14 @@ while servers := list(cloud.compute.servers(all_projects=True, compute_host="vm1
     time.sleep(5)
 for service in cloud.compute.services(binary="nova-compute", host="vm1"):
     cloud.compute.delete_service(service)
-# Of a host's services Nova takes the first row for the one that is up, a deleted one just as well.
-with pymysql.connect(host=os.environ["LAB_ADDR"], user="lab", password="lab", database="nova", autocommit=True) as database:
-    database.cursor().execute("DELETE FROM services WHERE host = 'vm1' AND deleted != 0")
+with pymysql.connect(host=os.environ["LAB_ADDR"], user="lab", password="lab", autocommit=True) as database, database.cursor() as sql:
+    # Of a host's services Nova takes the first row for the one that is up, a deleted one just as well.
+    sql.execute("DELETE FROM nova.services WHERE host = 'vm1' AND deleted != 0")
+    # Cinder's volumes there were in memory, too.
+    if sql.execute("SHOW TABLES FROM cinder LIKE 'volumes'"):
+        sql.execute("UPDATE cinder.volumes v LEFT JOIN cinder.volume_attachment a ON a.volume_id = v.id"
+                    " SET v.deleted = 1, a.deleted = 1 WHERE v.host LIKE 'vm1@%'")
+        sql.execute("UPDATE cinder.services SET deleted = 1 WHERE host LIKE 'vm1@%'")
 # Nova leaves a node's providers when there are others below it.
 providers = [p for p in cloud.placement.resource_providers() if p.name == "vm1" or p.name.startswith("vm1_")]
 for provider in sorted(providers, key=lambda provider: -len(provider.name)):

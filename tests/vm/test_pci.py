@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Guests with PCI devices of the host: an NVMe, and a virtual function of another one.  Nova's data base, libvirt and the
 kernel say who has them; the scheduler chooses by the pools that the node reports, or by Placement."""
-import json
 import xml.etree.ElementTree as ET
 
 from nova import objects
@@ -111,7 +110,7 @@ class Pci(vm.VmTest):
     def test_placement_knows_devices_and_who_has_them(self):
         """The last of all: an agent that has reported devices in Placement must go on with it."""
         spec = [{"address": NVME, "resource_class": "nvme"}, {"address": "0000:00:1e.1"}, {"address": "0000:00:1e.2"}]
-        vm.run(f"tests/vm/agent '{json.dumps(spec)}' pci.report_in_placement=true")
+        vm.start_agent("pci.report_in_placement=true", devices=spec)
         expected = {"vm1_0000:00:07.0": {"CUSTOM_NVME": 1}, "vm1_0000:00:1E.0": {"CUSTOM_PCI_1B36_0010": 2}}
         vm.wait(600, "the devices are in Placement",
                 lambda: {name: totals for name, (_, totals) in self.providers().items()} == expected)

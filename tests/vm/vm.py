@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The test VM as the tests see it: commands inside, servers on host vm1, records in Nova's data base."""
+import base64
 import functools
 import itertools
+import json
 import os
 import pathlib
+import shlex
 import subprocess
 import time
 import unittest
@@ -14,6 +17,7 @@ from nova import config, context, objects
 HOST = "vm1"
 LAB = pathlib.Path(__file__).resolve().parents[1] / "lab"
 SHARE = pathlib.Path(os.environ["KILONOVA_VM_SHARE"])
+NVMES = {"vendor_id": "1b36", "product_id": "0010"}
 numbers = itertools.count()
 
 
@@ -39,6 +43,16 @@ def run(command, seconds=300):
     if int(status.read_text()):
         raise AssertionError(f"in the VM: {command}: exit {status.read_text()}{output}")
     return output
+
+
+def start_agent(*options, devices=NVMES):
+    """kilonovad anew, with SECTION.KEY=VALUE besides what it has in any case."""
+    run(shlex.join(["tests/vm/agent", json.dumps(devices), *options]))
+
+
+def encode(text):
+    """As the API wants user data."""
+    return base64.b64encode(text.encode()).decode()
 
 
 @functools.cache
@@ -84,17 +98,17 @@ class VmTest(unittest.TestCase):
         return made
 
     def request(self, flavor, image="hlt", networks="none", **more):
-        image = self.cloud.image.find_image(image)
+        image = self.cloud.image.find_image(image).id if image else ""
         more.setdefault("availability_zone", f"nova:{HOST}")
-        server = self.compute.create_server(name=self.id(), flavor_id=flavor.id, image_id=image.id, networks=networks, **more)
+        server = self.compute.create_server(name=self.id(), flavor_id=flavor.id, image_id=image, networks=networks, **more)
         self.addCleanup(self.delete, server)
         return server
 
-    def ask(self, action, *arguments):
+    def ask(self, action, *arguments, **more):
         """Calls the API once it takes the host for alive: on a busy machine heartbeats are late."""
         def accepted():
             try:
-                action(*arguments)
+                action(*arguments, **more)
                 return True
             except openstack.exceptions.ConflictException as error:
                 if "Service is unavailable" not in str(error):
@@ -109,6 +123,12 @@ class VmTest(unittest.TestCase):
         fresh = wait(seconds, f"{server.name} {status}", check)
         self.assertEqual(fresh.status, status, fresh.fault)
         return fresh
+
+    def wait_console(self, server, text):
+        def check():
+            shown = self.compute.get_server_console_output(server.id)["output"]
+            return shown if text in shown else None
+        return wait(600, f"{text!r} on the console", check)
 
     def delete(self, server):
         self.compute.delete_server(server.id, ignore_missing=True)
