@@ -5,6 +5,7 @@
 Runs as root, in a network namespace of its own (QEMU's user-mode network serves DHCP; its address
 169.254.169.254 stands for our loopback, where this program answers as the metadata service)."""
 
+import base64
 import contextlib
 import http.server
 import json
@@ -174,10 +175,27 @@ class Test:
               f"{time.monotonic() - started:.1f} s in all", flush=True)
         return guest
 
+    def guest_agent(self, path, command, **arguments):
+        with socket.socket(socket.AF_UNIX) as channel:
+            channel.settimeout(30)
+            channel.connect(path)
+            channel.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
+            return json.loads(channel.makefile().readline())["return"]
+
+    def set_password_by_agent(self, path):
+        wait_until("answer of the guest agent", 30, lambda: self.guest_agent(path, "guest-sync", id=1))
+        self.guest_agent(path, "guest-set-user-password", username="root", crypted=False,
+                         password=base64.b64encode(b"secret").decode())
+        assert self.ssh("grep ^root: /etc/shadow").startswith("root:$6$")
+
     def virtio_and_hot_plug(self):
+        channel = f"{self.folder}/agent"
         guest = self.boot("virtio", "-machine", "pc", *self.disk("virtio"), *self.nic("virtio-net-pci"),
+                          "-chardev", f"socket,path={channel},server=on,wait=off,id=agent", "-device", "virtio-serial-pci",
+                          "-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0",
                           "-drive", f"file={self.config_drive('virtio', 'iso')},media=cdrom,if=ide")
         assert self.ssh("cat /sys/module/virtio_net/parameters/csum") == "N\n"
+        self.set_password_by_agent(channel)
         guest.qmp("netdev_add", type="user", id="n1", net="10.9.0.0/24")
         guest.qmp("device_add", driver="virtio-net-pci", netdev="n1", id="nic1")
         guest.wait_for(r"GUEST NIC eth1 \S+ 10\.9\.0\.15", 30)
