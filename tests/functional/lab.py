@@ -202,11 +202,11 @@ class LabTest(unittest.TestCase):
 
     # ---- the guest ----
 
-    def keypair(self):
+    def keypair(self, *kind):
         folder = tempfile.mkdtemp(prefix="kilonova-test-")
         self.addCleanup(shutil.rmtree, folder)
         key = pathlib.Path(folder) / "key"
-        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)
+        run("ssh-keygen", "-q", *(kind or ("-t", "ed25519")), "-N", "", "-f", key)
         name = pathlib.Path(folder).name
         self.compute.create_keypair(name=name, public_key=key.with_suffix(".pub").read_text())
         self.addCleanup(self.compute.delete_keypair, name)
