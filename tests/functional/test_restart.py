@@ -16,7 +16,6 @@ CTL = pathlib.Path(__file__).resolve().parents[2] / "kilonovactl"
 SOCKET = pathlib.Path(os.environ["LAB_DIR"]) / "hosts" / HOST / "state" / "kilonovad.sock"
 STORM = int(os.environ.get("KILONOVA_STORM", 8))
 MANY = int(os.environ.get("KILONOVA_MANY_GUESTS", 10))
-CONSUMING_S = 1 if MANY >= 100 else 10  # a figure of the long form; the short one runs beside all kinds of things
 
 
 def ctl(*argv, check=True):
@@ -98,13 +97,15 @@ class Restart(LabTest):
             wait(60, "running", lambda: ctl("status")["state"] == "running")
             running = time.monotonic() - began
             rows = ctl("instances")
-            print(f"{MANY} guests: consuming after {consuming:.2f} s, all managed after {running:.2f} s")
+            load = os.getloadavg()[0]
+            print(f"{MANY} guests: consuming after {consuming:.2f} s, all managed after {running:.2f} s, load {load:.1f}")
             ours = {server.id for server in servers}
             managed = [row for row in rows if row["uuid"] in ours and row["libvirt"] in ("running", "shutdown") and
                        row.get("vm_state")]
             self.assertEqual(len(managed), MANY)
             self.assertEqual(ctl("verify", check=False)["drift"], [])
-            self.assertLess(consuming, CONSUMING_S)
+            # A figure of the long form, on a machine that does little else.
+            self.assertLess(consuming, 1 if MANY >= 100 and load < 2 * os.cpu_count() else 10)
         finally:
             process.terminate()
             process.wait()
