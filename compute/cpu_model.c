@@ -3,12 +3,9 @@
 #include "compute/cpu_model.h"
 
 #include <libxml/parser.h>
-#include <string.h>
 
 #include "agent/base/log.h"
 #include "compute/xml/xml_builder.h"
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlDoc, xmlFreeDoc)
 
 GHashTable *
 cpu_model_fetch_features(Hypervisor *hypervisor, const char *arch, const char *model)
@@ -16,10 +13,7 @@ cpu_model_fetch_features(Hypervisor *hypervisor, const char *arch, const char *m
     g_autofree char *cpu =
         g_markup_printf_escaped("<cpu><arch>%s</arch><model>%s</model></cpu>", arch, model);
     g_autofree char *xml = hypervisor_fetch_baseline_cpu(hypervisor, cpu, NULL);
-    g_autoptr(xmlDoc) document =
-        xml ? xmlReadMemory(xml, (int)strlen(xml), NULL, NULL,
-                            XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING)
-            : NULL;
+    g_autoptr(xmlDoc) document = xml ? xml_parse(xml) : NULL;
     GHashTable *features;
 
     if (!document) {

@@ -10,8 +10,6 @@
 #include "agent/objects/virtual_interface.h"
 #include "compute/xml/xml_builder.h"
 
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlDoc, xmlFreeDoc)
-
 static const char *
 strip_dev(const char *name)
 {
@@ -190,9 +188,7 @@ device_metadata_is_needed(const DeviceMetadataInput *input)
 json_t *
 device_metadata_make(const DeviceMetadataInput *input)
 {
-    g_autoptr(xmlDoc) document =
-        xmlReadMemory(input->domain_xml, (int)strlen(input->domain_xml), NULL, NULL,
-                      XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+    g_autoptr(xmlDoc) document = xml_parse(input->domain_xml);
     xmlNode *root = document ? xmlDocGetRootElement(document) : NULL;
     xmlNode *devices = root ? xml_find(root, "devices") : NULL;
     json_auto_t *list = json_array();

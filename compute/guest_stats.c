@@ -2,7 +2,6 @@
 #include "compute/guest_stats.h"
 
 #include <libxml/parser.h>
-#include <string.h>
 
 #include "compute/guest_private.h"
 #include "compute/libvirt_auto.h"
@@ -220,8 +219,7 @@ guest_fetch_stats(Guest *guest, NovaError **err)
     stats->memory_kib = (int64_t)info.memory;
     fetch_cpus(guest, info.nrVirtCpu, stats);
     fetch_memory(guest, stats);
-    document = xmlReadMemory(xml, (int)strlen(xml), NULL, NULL,
-                             XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+    document = xml_parse(xml);
     devices = document ? xml_find(xmlDocGetRootElement(document), "devices") : NULL;
     if (devices)
         fetch_devices(guest, devices, stats);

@@ -7,8 +7,6 @@
 
 #include "compute/xml/xml_builder.h"
 
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlDoc, xmlFreeDoc)
-
 void
 root_disk_clear(RootDisk *disk)
 {
@@ -21,8 +19,7 @@ root_disk_clear(RootDisk *disk)
 static xmlNode *
 parse_devices(const char *xml, xmlDoc **ret_document)
 {
-    xmlDoc *document = xmlReadMemory(xml, (int)strlen(xml), NULL, NULL,
-                                     XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+    xmlDoc *document = xml_parse(xml);
     xmlNode *root = document ? xmlDocGetRootElement(document) : NULL;
 
     *ret_document = document;
@@ -130,8 +127,7 @@ host_address(xmlNode *hostdev)
 static char *
 host_address_of_text(const char *hostdev)
 {
-    g_autoptr(xmlDoc) document = xmlReadMemory(hostdev, (int)strlen(hostdev), NULL, NULL,
-                                               XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+    g_autoptr(xmlDoc) document = xml_parse(hostdev);
     xmlNode *root = document ? xmlDocGetRootElement(document) : NULL;
 
     return root ? host_address(root) : NULL;
@@ -199,8 +195,7 @@ char *
 guest_xml_disk_source(const char *disk_xml)
 {
     static const char *const names[] = {"file", "dev", "name"};
-    g_autoptr(xmlDoc) document = xmlReadMemory(disk_xml, (int)strlen(disk_xml), NULL, NULL,
-                                               XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+    g_autoptr(xmlDoc) document = xml_parse(disk_xml);
     xmlNode *root = document ? xmlDocGetRootElement(document) : NULL;
     char *source = NULL;
 

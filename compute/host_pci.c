@@ -123,8 +123,7 @@ sort_in(NodeDevices *devices, NodeDevice *device, const xmlNode *root)
 static void
 read_device(NodeDevices *devices, const char *xml)
 {
-    xmlDoc *document = xmlReadMemory(xml, (int)strlen(xml), NULL, NULL,
-                                     XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+    xmlDoc *document = xml_parse(xml);
     const xmlNode *root = document ? xmlDocGetRootElement(document) : NULL;
     NodeDevice *device;
 

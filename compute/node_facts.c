@@ -63,8 +63,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Making, making_clear)
 static xmlDoc *
 parse_xml(const char *xml, NovaError **err)
 {
-    xmlDoc *document = xmlReadMemory(xml, (int)strlen(xml), NULL, NULL,
-                                     XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+    xmlDoc *document = xml_parse(xml);
 
     if (!document)
         nova_error_set(err, NOVA_ERROR_INTERNAL_ERROR, "libvirt sent XML that cannot be read");

@@ -7,7 +7,6 @@
 #include <netdb.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -168,8 +167,7 @@ ports_of_devices(const xmlNode *devices, const char *name, bool bound)
 GPtrArray *
 serial_ports_of_domain(const char *domain_xml, bool bound)
 {
-    xmlDoc *document = xmlReadMemory(domain_xml, (int)strlen(domain_xml), NULL, NULL,
-                                     XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+    xmlDoc *document = xml_parse(domain_xml);
     const xmlNode *devices = document ? xml_find(xmlDocGetRootElement(document), "devices") : NULL;
     GPtrArray *found = ports_of_devices(devices, "serial", bound);
 

@@ -6,8 +6,6 @@
 
 #include "compute/xml/xml_builder.h"
 
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlDoc, xmlFreeDoc)
-
 void
 volume_chain_clear(VolumeChain *chain)
 {
@@ -23,8 +21,7 @@ volume_chain_clear(VolumeChain *chain)
 static xmlNode *
 parse_devices(const char *xml, xmlDoc **ret_document)
 {
-    xmlDoc *document = xmlReadMemory(xml, (int)strlen(xml), NULL, NULL,
-                                     XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+    xmlDoc *document = xml_parse(xml);
     xmlNode *root = document ? xmlDocGetRootElement(document) : NULL;
 
     *ret_document = document;

@@ -72,8 +72,7 @@ attribute_or_null(const xmlNode *node, const char *name)
 static bool
 find_screen(const char *xml, const char *type, const char *host, Console *ret_console, NovaError **err)
 {
-    xmlDoc *document = xmlReadMemory(xml, (int)strlen(xml), NULL, NULL,
-                                     XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+    xmlDoc *document = xml_parse(xml);
     const xmlNode *graphics = document ? find_graphics(xmlDocGetRootElement(document), type) : NULL;
 
     if (graphics)

@@ -28,10 +28,7 @@ get_int(const xmlNode *node, const char *attribute, int64_t fallback)
 static xmlDoc *
 parse_document(const char *xml, const char *root, NovaError **err)
 {
-    const size_t length = strlen(xml);
-    const int options = XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING;
-    xmlDoc *doc = length > G_MAXINT ? NULL
-                                    : xmlReadMemory(xml, (int)length, "capabilities", NULL, options);
+    xmlDoc *doc = xml_parse(xml);
     xmlNode *element = doc ? xmlDocGetRootElement(doc) : NULL;
 
     if (element && xml_is(element, root))

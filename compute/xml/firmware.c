@@ -141,8 +141,7 @@ read_os(const xmlNode *os, ExistingFirmware *firmware)
 ExistingFirmware *
 existing_firmware_parse(const char *domain_xml, NovaError **err)
 {
-    const int options = XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING;
-    xmlDoc *doc = xmlReadMemory(domain_xml, (int)strlen(domain_xml), "domain", NULL, options);
+    xmlDoc *doc = xml_parse(domain_xml);
     xmlNode *root = doc ? xmlDocGetRootElement(doc) : NULL;
     ExistingFirmware *firmware;
     xmlNode *smm;

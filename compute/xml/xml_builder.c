@@ -203,6 +203,16 @@ xml_is(const xmlNode *node, const char *name)
     return !strcmp((const char *)node->name, name);
 }
 
+xmlDoc *
+xml_parse(const char *xml)
+{
+    const size_t length = strlen(xml);
+
+    return length > G_MAXINT ? NULL
+                             : xmlReadMemory(xml, (int)length, NULL, NULL,
+                                             XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+}
+
 xmlNode *
 xml_find(const xmlNode *parent, const char *name)
 {

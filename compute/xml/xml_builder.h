@@ -46,6 +46,10 @@ const char *xml_on_off(bool value);
 /* Makes 'node' and everything added below it belong to the namespace. */
 void xml_set_namespace(xmlNode *node, const char *prefix, const char *uri);
 
+/* What libvirt sent; NULL: it cannot be read. xmlFreeDoc(). */
+xmlDoc *xml_parse(const char *xml);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlDoc, xmlFreeDoc)
+
 /* The first child element of that name, or NULL; for reading. */
 xmlNode *xml_find(const xmlNode *parent, const char *name);
 /* First element child, next element sibling: for loops over what was parsed. */
