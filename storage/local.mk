@@ -60,3 +60,5 @@ libkilonova_a_SOURCES += \
 	storage/multipath.c storage/multipath.h \
 	storage/scsi.c storage/scsi.h
 unit_tests += tests/unit/test_connector_iscsi
+tests_unit_test_connector_SOURCES = tests/unit/test_connector.c tests/unit/tree.h
+tests_unit_test_connector_iscsi_SOURCES = tests/unit/test_connector_iscsi.c tests/unit/tree.h

@@ -13,6 +13,7 @@
 #include <glib/gstdio.h>
 
 #include "conf/options.h"
+#include "storage/disk_plan.h"
 #include "storage/instance_folder.h"
 
 typedef struct StorageFixture {
@@ -62,6 +63,20 @@ static inline char *
 storage_fixture_path(const StorageFixture *fixture, const char *name)
 {
     return g_build_filename(fixture->root, name, NULL);
+}
+
+/* One more disk of a plan, whose strings are borrowed. */
+static inline void
+storage_fixture_plan(DiskPlan *plan, PlannedDisk disk)
+{
+    g_ptr_array_add(plan->disks, g_memdup2(&disk, sizeof disk));
+}
+
+static inline void
+storage_fixture_plan_root(DiskPlan *plan, uint64_t size, const char *image_id)
+{
+    storage_fixture_plan(plan, (PlannedDisk){.kind = DISK_ROOT, .name = (char *)"disk", .size = size,
+                                             .image_id = (char *)image_id});
 }
 
 static inline unsigned

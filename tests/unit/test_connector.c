@@ -7,11 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/base/command.h"
 #include "agent/base/json.h"
 #include "conf/options.h"
 #include "storage/connector.h"
 #include "storage/host_connector.h"
+#include "tests/unit/tree.h"
 
 #define SERVER "20c1e28b-32bb-4017-b5f3-2c73da878513"
 
@@ -21,16 +21,6 @@ typedef struct Bench {
     Options options;
     Connectors *connectors;
 } Bench;
-
-static void
-put(Bench *bench, const char *path, const char *text)
-{
-    g_autofree char *full = g_strconcat(bench->root, path, NULL);
-    g_autofree char *folder = g_path_get_dirname(full);
-
-    assert_int_equal(g_mkdir_with_parents(folder, 0755), 0);
-    assert_true(g_file_set_contents(full, text, -1, NULL));
-}
 
 static int
 set_up(void **state)
@@ -51,12 +41,9 @@ static int
 tear_down(void **state)
 {
     Bench *bench = *state;
-    const char *argv[] = {"rm", "-rf", bench->root, NULL};
-    const CommandLimits limits = {0};
-    g_auto(CommandResult) result = {0};
 
     g_setenv("PATH", bench->path, TRUE);
-    assert_true(command_run(argv, &limits, &result, NULL));
+    tree_remove(bench->root);
     connectors_free(bench->connectors);
     g_free(bench->options.libvirt.nfs_mount_point_base);
     g_free(bench->path);
@@ -113,15 +100,15 @@ identities_are_read_from_the_host(void **state)
     json_auto_t *host = NULL;
     json_auto_t *ports = json_pack("[s]", "50014380186b3f65");
 
-    put(bench, "/etc/iscsi/initiatorname.iscsi", "# generated\nInitiatorName=iqn.1993-08.org.debian:01:6a\n");
-    put(bench, "/etc/nvme/hostnqn", "nqn.2014-08.org.nvmexpress:uuid:x\n");
-    put(bench, "/etc/nvme/hostid", "273cf161\n");
-    put(bench, "/sys/class/dmi/id/product_uuid", "4C4C4544\n");
-    put(bench, "/sys/module/nvme_core/parameters/multipath", "Y\n");
-    put(bench, "/sys/class/fc_host/host1/port_state", "Online\n");
-    put(bench, "/sys/class/fc_host/host1/port_name", "0x50014380186b3f65\n");
-    put(bench, "/sys/class/fc_host/host2/port_state", "Linkdown\n");
-    put(bench, "/sys/class/fc_host/host2/port_name", "0x50014380186b3f67\n");
+    tree_put(bench->root, "/etc/iscsi/initiatorname.iscsi", "# generated\nInitiatorName=iqn.1993-08.org.debian:01:6a\n");
+    tree_put(bench->root, "/etc/nvme/hostnqn", "nqn.2014-08.org.nvmexpress:uuid:x\n");
+    tree_put(bench->root, "/etc/nvme/hostid", "273cf161\n");
+    tree_put(bench->root, "/sys/class/dmi/id/product_uuid", "4C4C4544\n");
+    tree_put(bench->root, "/sys/module/nvme_core/parameters/multipath", "Y\n");
+    tree_put(bench->root, "/sys/class/fc_host/host1/port_state", "Online\n");
+    tree_put(bench->root, "/sys/class/fc_host/host1/port_name", "0x50014380186b3f65\n");
+    tree_put(bench->root, "/sys/class/fc_host/host2/port_state", "Linkdown\n");
+    tree_put(bench->root, "/sys/class/fc_host/host2/port_name", "0x50014380186b3f67\n");
     host = connectors_host(bench->connectors);
     assert_text(host, "initiator", "iqn.1993-08.org.debian:01:6a");
     assert_text(host, "nqn", "nqn.2014-08.org.nvmexpress:uuid:x");
@@ -211,7 +198,7 @@ put_mount(Bench *bench, const char *answer)
     g_autofree char *folder = g_build_filename(bench->root, "bin", NULL);
     g_autofree char *path = g_strconcat(folder, ":", bench->path, NULL);
 
-    put(bench, "/bin/mount", script);
+    tree_put(bench->root, "/bin/mount", script);
     assert_int_equal(g_chmod(program, 0755), 0);
     g_setenv("PATH", path, TRUE);
 }

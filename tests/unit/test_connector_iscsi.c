@@ -8,12 +8,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/base/command.h"
 #include "agent/base/json.h"
 #include "conf/options.h"
 #include "storage/connector.h"
 #include "storage/iscsi.h"
 #include "storage/scsi.h"
+#include "tests/unit/tree.h"
 
 #define SERVER "20c1e28b-32bb-4017-b5f3-2c73da878513"
 #define IQN "iqn.2010-10.org.openstack:volume-1"
@@ -43,16 +43,6 @@ typedef struct Bench {
     atomic_bool stops;
 } Bench;
 
-static void
-put(Bench *bench, const char *path, const char *text)
-{
-    g_autofree char *full = g_strconcat(bench->root, path, NULL);
-    g_autofree char *folder = g_path_get_dirname(full);
-
-    assert_int_equal(g_mkdir_with_parents(folder, 0755), 0);
-    assert_true(g_file_set_contents(full, text, -1, NULL));
-}
-
 static bool
 exists(Bench *bench, const char *path)
 {
@@ -70,11 +60,11 @@ put_disk(Bench *bench, int lun, const char *device)
     g_autofree char *size = g_strdup_printf("/sys/block/%s/size", device);
     g_autofree char *node = g_strdup_printf("/dev/%s", device);
 
-    put(bench, block, "");
-    put(bench, delete, "");
-    put(bench, rescan, "");
-    put(bench, size, "4096\n");
-    put(bench, node, "");
+    tree_put(bench->root, block, "");
+    tree_put(bench->root, delete, "");
+    tree_put(bench->root, rescan, "");
+    tree_put(bench->root, size, "4096\n");
+    tree_put(bench->root, node, "");
 }
 
 /* The kernel's part: sdb is gone once it is told so. */
@@ -109,9 +99,9 @@ set_up(void **state)
     bench->path = g_strdup(g_getenv("PATH"));
     bench->options.libvirt.num_volume_scan_tries = -1;
     bench->connectors = connectors_new(&bench->options, bench->root);
-    put(bench, "/bin/iscsiadm", script);
-    put(bench, "/sys/class/scsi_host/host5/scan", "");
-    put(bench, "/sys/class/scsi_host/host5/device/session7/target5:0:0/uevent", "");
+    tree_put(bench->root, "/bin/iscsiadm", script);
+    tree_put(bench->root, "/sys/class/scsi_host/host5/scan", "");
+    tree_put(bench->root, "/sys/class/scsi_host/host5/device/session7/target5:0:0/uevent", "");
     folder = g_build_filename(bench->root, "bin", NULL);
     program = g_build_filename(folder, "iscsiadm", NULL);
     path = g_strconcat(folder, ":", bench->path, NULL);
@@ -127,14 +117,11 @@ static int
 tear_down(void **state)
 {
     Bench *bench = *state;
-    const char *argv[] = {"rm", "-rf", bench->root, NULL};
-    const CommandLimits limits = {0};
-    g_auto(CommandResult) result = {0};
 
     atomic_store(&bench->stops, true);
     pthread_join(bench->kernel, NULL);
     g_setenv("PATH", bench->path, TRUE);
-    assert_true(command_run(argv, &limits, &result, NULL));
+    tree_remove(bench->root);
     connectors_free(bench->connectors);
     g_free(bench->path);
     g_free(bench->root);
@@ -240,7 +227,7 @@ a_refused_login_is_told_without_the_password(void **state)
     json_auto_t *info = connection();
     g_autoptr(NovaError) error = NULL;
 
-    put(bench, "/refuse", "");
+    tree_put(bench->root, "/refuse", "");
     assert_false(connectors_connect(bench->connectors, info, SERVER, &error));
     assert_string_equal(nova_error_class(error), "ProcessExecutionError");
     assert_null(strstr(nova_error_details(error), "secret"));

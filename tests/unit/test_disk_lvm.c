@@ -152,19 +152,6 @@ tear_down(void **state G_GNUC_UNUSED)
     return 0;
 }
 
-static void
-plan(PlannedDisk disk)
-{
-    g_ptr_array_add(bench->plan.disks, g_memdup2(&disk, sizeof disk));
-}
-
-static void
-plan_root(uint64_t size)
-{
-    plan((PlannedDisk){.kind = DISK_ROOT, .name = (char *)"disk", .size = size,
-                       .image_id = (char *)"image"});
-}
-
 static bool
 create(NovaError **err)
 {
@@ -196,7 +183,7 @@ assert_ran(const char *expected)
 static void
 root_is_a_volume_with_the_image_in_it(void **state G_GNUC_UNUSED)
 {
-    plan_root(GIB);
+    storage_fixture_plan_root(&bench->plan, GIB, "image");
     assert_true(create(NULL));
     assert_ran(LVS VGS "lvcreate -y -L 1073741824b -n " UUID "_disk VG\n"
                "qemu-img convert -t none -O raw -f raw " BASE " DIR/" UUID "_disk\n");
@@ -205,7 +192,7 @@ root_is_a_volume_with_the_image_in_it(void **state G_GNUC_UNUSED)
 static void
 size_zero_takes_the_image_s(void **state G_GNUC_UNUSED)
 {
-    plan_root(0);
+    storage_fixture_plan_root(&bench->plan, 0, "image");
     assert_true(create(NULL));
     assert_non_null(strstr(ran->str, "lvcreate -y -L 2097152b -n"));
 }
@@ -214,7 +201,7 @@ static void
 sparse_volume_takes_little_at_once(void **state G_GNUC_UNUSED)
 {
     bench->options->libvirt.sparse_logical_volumes = true;
-    plan_root(9 * GIB);
+    storage_fixture_plan_root(&bench->plan, 9 * GIB, "image");
     assert_true(create(NULL));
     assert_non_null(strstr(ran->str, "lvcreate -y -L 67108864b --virtualsize 9663676416b -n " UUID));
 }
@@ -225,7 +212,7 @@ full_group_is_said_with_its_numbers(void **state G_GNUC_UNUSED)
     g_autofree char *folder = disks_instance_path(bench->options, UUID);
     g_autoptr(NovaError) failure = NULL;
 
-    plan_root(5 * GIB);
+    storage_fixture_plan_root(&bench->plan, 5 * GIB, "image");
     assert_false(create(&failure));
     assert_int_equal(nova_error_kind(failure), NOVA_ERROR_RUNTIME_ERROR);
     assert_non_null(strstr(nova_error_message(failure),
@@ -238,9 +225,9 @@ full_group_is_said_with_its_numbers(void **state G_GNUC_UNUSED)
 static void
 file_system_is_made_on_the_volume_and_swap_copied(void **state G_GNUC_UNUSED)
 {
-    plan((PlannedDisk){.kind = DISK_EPHEMERAL, .name = (char *)"disk.eph0", .size = GIB, .base_size = 1,
+    storage_fixture_plan(&bench->plan, (PlannedDisk){.kind = DISK_EPHEMERAL, .name = (char *)"disk.eph0", .size = GIB, .base_size = 1,
                        .label = (char *)"ephemeral0", .guest_format = (char *)"ext4"});
-    plan((PlannedDisk){.kind = DISK_SWAP, .name = (char *)"disk.swap", .size = MIB, .base_size = 1});
+    storage_fixture_plan(&bench->plan, (PlannedDisk){.kind = DISK_SWAP, .name = (char *)"disk.swap", .size = MIB, .base_size = 1});
     assert_true(create(NULL));
     assert_ran(LVS VGS "lvcreate -y -L 1073741824b -n " UUID "_disk.eph0 VG\n"
                "mkfs -t ext4 -F -L ephemeral0 DIR/" UUID "_disk.eph0\n"
@@ -252,7 +239,7 @@ static void
 volume_that_is_there_is_activated_and_left_alone(void **state G_GNUC_UNUSED)
 {
     volumes = "  " UUID "_disk\n"; /* which has no path */
-    plan_root(GIB);
+    storage_fixture_plan_root(&bench->plan, GIB, "image");
     assert_true(create(NULL));
     assert_ran(LVS "lvchange -ay VG/" UUID "_disk\n");
 }
@@ -263,7 +250,7 @@ volume_that_cannot_be_activated_stays(void **state G_GNUC_UNUSED)
     volumes = "  " UUID "_disk\n";
     fails = "lvchange";
     n_failures = 3;
-    plan_root(GIB);
+    storage_fixture_plan_root(&bench->plan, GIB, "image");
     assert_false(create(NULL));
     assert_null(strstr(ran->str, "lvremove"));
 }
@@ -271,7 +258,7 @@ volume_that_cannot_be_activated_stays(void **state G_GNUC_UNUSED)
 static void
 volume_that_was_not_made_here_stays(void **state G_GNUC_UNUSED)
 {
-    plan_root(GIB);
+    storage_fixture_plan_root(&bench->plan, GIB, "image");
     fails = "lvcreate"; /* somebody else has made it meanwhile */
     n_failures = 3;
     volumes_after = UUID "_disk\n";
@@ -284,7 +271,7 @@ failed_copy_takes_the_volume_back(void **state G_GNUC_UNUSED)
 {
     g_autoptr(NovaError) failure = NULL;
 
-    plan((PlannedDisk){.kind = DISK_SWAP, .name = (char *)"disk.swap", .size = MIB, .base_size = 1});
+    storage_fixture_plan(&bench->plan, (PlannedDisk){.kind = DISK_SWAP, .name = (char *)"disk.swap", .size = MIB, .base_size = 1});
     fails = "qemu-img";
     n_failures = 1;
     volumes_after = "  " UUID "_disk.swap\n  " UUID "_disk\n  " OTHER "_disk.swap\n  root\n";

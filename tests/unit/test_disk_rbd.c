@@ -129,18 +129,6 @@ tear_down(void **state G_GNUC_UNUSED)
     return 0;
 }
 
-static void
-plan(PlannedDisk disk)
-{
-    g_ptr_array_add(bench->plan.disks, g_memdup2(&disk, sizeof disk));
-}
-
-static void
-plan_root(uint64_t size)
-{
-    plan((PlannedDisk){.kind = DISK_ROOT, .name = (char *)"disk", .size = size, .image_id = (char *)IMAGE});
-}
-
 static bool
 create(NovaError **err)
 {
@@ -194,7 +182,7 @@ root_is_a_clone_of_glance_s_image(void **state G_GNUC_UNUSED)
     g_autofree char *parent = NULL;
 
     make_glance_image();
-    plan_root(64 * MIB);
+    storage_fixture_plan_root(&bench->plan, 64 * MIB, IMAGE);
     assert_true(create(NULL));
     assert_int_equal(n_downloads, 0);
     assert_int_equal(size_of("disk"), 64 * MIB);
@@ -210,7 +198,7 @@ image_of_another_cluster_is_downloaded_and_imported(void **state G_GNUC_UNUSED)
     g_autofree char *parent = NULL;
 
     location = g_strdup("rbd://00000000-0000-0000-0000-000000000000/images/" IMAGE "/snap");
-    plan_root(0);
+    storage_fixture_plan_root(&bench->plan, 0, IMAGE);
     assert_true(create(NULL));
     assert_int_equal(n_downloads, 1);
     assert_int_equal(size_of("disk"), 12 * MIB);
@@ -225,7 +213,7 @@ download_may_be_forbidden(void **state G_GNUC_UNUSED)
     g_autoptr(NovaError) failure = NULL;
 
     bench->options->workarounds.never_download_image_if_on_rbd = true;
-    plan_root(0);
+    storage_fixture_plan_root(&bench->plan, 0, IMAGE);
     assert_false(create(&failure));
     assert_int_equal(nova_error_kind(failure), NOVA_ERROR_IMAGE_UNACCEPTABLE);
     assert_int_equal(n_downloads, 0);
@@ -238,7 +226,7 @@ flavor_smaller_than_the_image_leaves_nothing(void **state G_GNUC_UNUSED)
     g_autoptr(NovaError) failure = NULL;
 
     make_glance_image();
-    plan_root(8 * MIB);
+    storage_fixture_plan_root(&bench->plan, 8 * MIB, IMAGE);
     assert_false(create(&failure));
     assert_int_equal(nova_error_kind(failure), NOVA_ERROR_FLAVOR_DISK_SMALLER_THAN_IMAGE);
     assert_false(is_there("disk"));
@@ -250,7 +238,7 @@ second_call_keeps_disks_and_grows_them(void **state G_GNUC_UNUSED)
 {
     PlannedDisk *root;
 
-    plan_root(16 * MIB);
+    storage_fixture_plan_root(&bench->plan, 16 * MIB, IMAGE);
     assert_true(create(NULL));
     root = bench->plan.disks->pdata[0];
     root->size = 32 * MIB;
@@ -262,7 +250,7 @@ second_call_keeps_disks_and_grows_them(void **state G_GNUC_UNUSED)
 static void
 swap_is_imported(void **state G_GNUC_UNUSED)
 {
-    plan((PlannedDisk){.kind = DISK_SWAP, .name = (char *)"disk.swap", .size = 8 * MIB, .base_size = 8});
+    storage_fixture_plan(&bench->plan, (PlannedDisk){.kind = DISK_SWAP, .name = (char *)"disk.swap", .size = 8 * MIB, .base_size = 8});
     assert_true(create(NULL));
     assert_int_equal(size_of("disk.swap"), 8 * MIB);
 }
@@ -272,8 +260,8 @@ deletion_removes_the_server_s_images_and_their_snapshot(void **state G_GNUC_UNUS
 {
     g_autofree char *image = image_of("disk");
 
-    plan_root(0);
-    plan((PlannedDisk){.kind = DISK_SWAP, .name = (char *)"disk.swap", .size = MIB, .base_size = 1});
+    storage_fixture_plan_root(&bench->plan, 0, IMAGE);
+    storage_fixture_plan(&bench->plan, (PlannedDisk){.kind = DISK_SWAP, .name = (char *)"disk.swap", .size = MIB, .base_size = 1});
     assert_true(create(NULL));
     assert_true(ceph_import(bench->vms, bench->source, "another", NULL));
     assert_true(ceph_snapshot_create(bench->vms, image, "nova-resize", false, NULL));
@@ -290,8 +278,8 @@ deletion_removes_the_server_s_images_and_their_snapshot(void **state G_GNUC_UNUS
 static void
 unrescue_removes_the_rescue_disk_only(void **state G_GNUC_UNUSED)
 {
-    plan_root(0);
-    plan((PlannedDisk){.kind = DISK_ROOT, .name = (char *)"disk.rescue", .image_id = (char *)IMAGE});
+    storage_fixture_plan_root(&bench->plan, 0, IMAGE);
+    storage_fixture_plan(&bench->plan, (PlannedDisk){.kind = DISK_ROOT, .name = (char *)"disk.rescue", .image_id = (char *)IMAGE});
     assert_true(create(NULL));
     disks_remove_rescue(bench->options, bench->uuid);
     assert_true(is_there("disk"));
@@ -322,7 +310,7 @@ resize_is_reverted_and_confirmed(void **state G_GNUC_UNUSED)
     g_autofree char *image = image_of("disk");
     bool found = true;
 
-    plan_root(16 * MIB);
+    storage_fixture_plan_root(&bench->plan, 16 * MIB, IMAGE);
     assert_true(create(NULL));
     for (int attempt = 0; attempt < 2; attempt++)
         assert_true(disks_mark(bench->options, bench->uuid, DISK_MARK_SET, NULL));
@@ -347,7 +335,7 @@ snapshot_becomes_an_image_of_its_own(void **state G_GNUC_UNUSED)
     uint64_t size = 0;
 
     make_glance_image();
-    plan_root(16 * MIB);
+    storage_fixture_plan_root(&bench->plan, 16 * MIB, IMAGE);
     assert_true(create(NULL));
     assert_true(disks_snapshot_in_store(bench->options, bench->uuid, id, NULL, &url, NULL));
     expected = g_strdup_printf("rbd://%s/images/%s/snap", fsid, id);
@@ -375,7 +363,7 @@ half_a_copy_does_not_keep_the_disk(void **state G_GNUC_UNUSED)
     g_autofree char *image = NULL;
     bool found;
 
-    plan_root(16 * MIB);
+    storage_fixture_plan_root(&bench->plan, 16 * MIB, IMAGE);
     assert_true(create(NULL));
     image = g_strdup_printf("%s_disk", bench->uuid);
     assert_true(ceph_snapshot_create(bench->vms, image, snapshot, true, NULL));
@@ -395,7 +383,7 @@ a_copy_that_glance_does_not_take_goes(void **state G_GNUC_UNUSED)
     bool found;
 
     make_glance_image();
-    plan_root(16 * MIB);
+    storage_fixture_plan_root(&bench->plan, 16 * MIB, IMAGE);
     assert_true(create(NULL));
     for (int i = 0; i < 2; i++) { /* the second finds what a killed one has left */
         g_clear_pointer(&url, g_free);
@@ -415,7 +403,7 @@ snapshot_of_an_imported_disk_goes_where_its_image_is(void **state G_GNUC_UNUSED)
     g_autoptr(NovaError) failure = NULL;
     json_auto_t *base = NULL;
 
-    plan_root(0);
+    storage_fixture_plan_root(&bench->plan, 0, IMAGE);
     assert_true(create(NULL));
     assert_false(disks_snapshot_in_store(bench->options, bench->uuid, id, NULL, &url, &failure));
     assert_int_equal(nova_error_kind(failure), NOVA_ERROR_IMAGE_UNACCEPTABLE);

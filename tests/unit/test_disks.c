@@ -78,19 +78,6 @@ tear_down(void **state)
     return 0;
 }
 
-static void
-plan(Bench *bench, PlannedDisk disk)
-{
-    g_ptr_array_add(bench->plan.disks, g_memdup2(&disk, sizeof disk));
-}
-
-static void
-plan_root(Bench *bench, uint64_t size)
-{
-    plan(bench, (PlannedDisk){.kind = DISK_ROOT, .name = (char *)"disk", .size = size,
-                              .image_id = (char *)"image"});
-}
-
 static bool
 create(Bench *bench, NovaError **err)
 {
@@ -130,7 +117,7 @@ root_is_an_overlay_of_the_cached_image(void **state)
     g_auto(QemuImgInfo) info = {0};
     DisksMade made = {0};
 
-    plan_root(bench, GIB);
+    storage_fixture_plan_root(&bench->plan, GIB, "image");
     assert_true(disks_create(bench->options, bench->cache, NULL, UUID, &bench->plan, &made, NULL));
     assert_true(made.made_folder && made.made_disks);
     assert_disk(bench, "disk", "qcow2", GIB);
@@ -145,7 +132,7 @@ size_zero_takes_the_image_s(void **state)
 {
     Bench *bench = *state;
 
-    plan_root(bench, 0);
+    storage_fixture_plan_root(&bench->plan, 0, "image");
     assert_true(create(bench, NULL));
     assert_disk(bench, "disk", "qcow2", 2 * MIB);
 }
@@ -158,7 +145,7 @@ raw_images_are_grown_copies(void **state)
     g_autofree char *content = NULL;
 
     bench->fixture->options.libvirt.images_type = (char *)"raw";
-    plan_root(bench, 8 * MIB);
+    storage_fixture_plan_root(&bench->plan, 8 * MIB, "image");
     assert_true(create(bench, NULL));
     assert_disk(bench, "disk", "raw", 8 * MIB);
     assert_true(g_file_get_contents(path, &content, NULL, NULL));
@@ -177,7 +164,7 @@ bare_file_system_grows_with_its_raw_disk(void **state)
     unlink(source);
     run_tool(format);
     bench->fixture->options.libvirt.images_type = (char *)"flat";
-    plan_root(bench, 32 * MIB);
+    storage_fixture_plan_root(&bench->plan, 32 * MIB, "image");
     assert_true(create(bench, NULL));
     assert_true(g_file_get_contents(path, &content, &length, NULL));
     assert_int_equal(length, 32 * MIB);
@@ -191,7 +178,7 @@ flavor_smaller_than_the_image_leaves_nothing(void **state)
     Bench *bench = *state;
     g_autoptr(NovaError) failure = NULL;
 
-    plan_root(bench, MIB);
+    storage_fixture_plan_root(&bench->plan, MIB, "image");
     assert_false(create(bench, &failure));
     assert_int_equal(nova_error_kind(failure), NOVA_ERROR_FLAVOR_DISK_SMALLER_THAN_IMAGE);
     assert_string_equal(nova_error_message(failure),
@@ -205,12 +192,12 @@ swap_and_ephemerals_are_overlays_of_empty_disks(void **state)
 {
     Bench *bench = *state;
 
-    plan(bench, (PlannedDisk){.kind = DISK_DEFAULT_EPHEMERAL, .name = (char *)"disk.local",
+    storage_fixture_plan(&bench->plan, (PlannedDisk){.kind = DISK_DEFAULT_EPHEMERAL, .name = (char *)"disk.local",
                               .size = GIB, .base_size = 1, .label = (char *)"ephemeral0"});
-    plan(bench, (PlannedDisk){.kind = DISK_EPHEMERAL, .name = (char *)"disk.eph0", .size = GIB,
+    storage_fixture_plan(&bench->plan, (PlannedDisk){.kind = DISK_EPHEMERAL, .name = (char *)"disk.eph0", .size = GIB,
                               .base_size = 1, .label = (char *)"ephemeral0",
                               .guest_format = (char *)"ext4"});
-    plan(bench, (PlannedDisk){.kind = DISK_SWAP, .name = (char *)"disk.swap", .size = 4 * MIB,
+    storage_fixture_plan(&bench->plan, (PlannedDisk){.kind = DISK_SWAP, .name = (char *)"disk.swap", .size = 4 * MIB,
                               .base_size = 4});
     assert_true(create(bench, NULL));
     assert_disk(bench, "disk.local", "qcow2", GIB);
@@ -225,7 +212,7 @@ flat_empty_disks_are_made_in_place(void **state)
     g_autofree char *cache = storage_fixture_path(bench->fixture, "_base");
 
     bench->fixture->options.libvirt.images_type = (char *)"raw";
-    plan(bench, (PlannedDisk){.kind = DISK_SWAP, .name = (char *)"disk.swap", .size = 4 * MIB,
+    storage_fixture_plan(&bench->plan, (PlannedDisk){.kind = DISK_SWAP, .name = (char *)"disk.swap", .size = 4 * MIB,
                               .base_size = 4});
     assert_true(create(bench, NULL));
     assert_disk(bench, "disk.swap", "raw", 4 * MIB);
@@ -238,7 +225,7 @@ unknown_file_system_is_an_invalid_mapping(void **state)
     Bench *bench = *state;
     g_autoptr(NovaError) failure = NULL;
 
-    plan(bench, (PlannedDisk){.kind = DISK_EPHEMERAL, .name = (char *)"disk.eph0", .size = GIB,
+    storage_fixture_plan(&bench->plan, (PlannedDisk){.kind = DISK_EPHEMERAL, .name = (char *)"disk.eph0", .size = GIB,
                               .base_size = 1, .guest_format = (char *)"btrfs"});
     assert_false(create(bench, &failure));
     assert_int_equal(nova_error_kind(failure), NOVA_ERROR_INVALID_BDM_FORMAT);
@@ -252,7 +239,7 @@ kernel_is_a_plain_file_with_any_images_type(void **state)
     g_autofree char *path = disks_path(bench->options, UUID, "kernel");
     g_autofree char *content = NULL;
 
-    plan(bench, (PlannedDisk){.kind = DISK_KERNEL, .name = (char *)"kernel", .is_flat = true,
+    storage_fixture_plan(&bench->plan, (PlannedDisk){.kind = DISK_KERNEL, .name = (char *)"kernel", .is_flat = true,
                               .image_id = (char *)"kernel-image"});
     assert_true(create(bench, NULL));
     assert_true(g_file_get_contents(path, &content, NULL, NULL));
@@ -266,7 +253,7 @@ second_call_keeps_disks_and_grows_them(void **state)
     DisksMade made = {true, true};
     PlannedDisk *root;
 
-    plan_root(bench, 8 * MIB);
+    storage_fixture_plan_root(&bench->plan, 8 * MIB, "image");
     assert_true(create(bench, NULL));
     root = bench->plan.disks->pdata[0];
     root->size = 16 * MIB;
@@ -285,7 +272,7 @@ lost_base_is_fetched_again(void **state)
     g_autofree char *name = image_cache_image_name("image");
     g_autofree char *base = g_build_filename(bench->fixture->root, "_base", name, NULL);
 
-    plan_root(bench, 8 * MIB);
+    storage_fixture_plan_root(&bench->plan, 8 * MIB, "image");
     assert_true(create(bench, NULL));
     unlink(base);
     assert_true(create(bench, NULL));
@@ -301,7 +288,7 @@ cached_image_costs_one_program(void **state)
     uint64_t before;
 
     assert_true(image_cache_get_image(bench->cache, NULL, "image", &base, NULL));
-    plan_root(bench, 8 * MIB);
+    storage_fixture_plan_root(&bench->plan, 8 * MIB, "image");
     before = command_count();
     assert_true(create(bench, NULL));
     assert_int_equal(command_count() - before, 1);
@@ -317,8 +304,8 @@ failure_half_way_undoes_only_this_call(void **state)
 
     g_mkdir_with_parents(bench->folder, 0755);
     g_file_set_contents(kept, "x", 1, NULL);
-    plan_root(bench, GIB);
-    plan(bench, (PlannedDisk){.kind = DISK_KERNEL, .name = (char *)"kernel", .is_flat = true,
+    storage_fixture_plan_root(&bench->plan, GIB, "image");
+    storage_fixture_plan(&bench->plan, (PlannedDisk){.kind = DISK_KERNEL, .name = (char *)"kernel", .is_flat = true,
                               .image_id = (char *)"missing"});
     assert_false(create(bench, NULL));
     assert_int_equal(access(kept, F_OK), 0);
@@ -333,7 +320,7 @@ trusted_certificates_are_refused_not_ignored(void **state)
     Bench *bench = *state;
     g_autoptr(NovaError) failure = NULL;
 
-    plan_root(bench, GIB);
+    storage_fixture_plan_root(&bench->plan, GIB, "image");
     bench->plan.needs_certificates = true;
     assert_false(create(bench, &failure));
     assert_int_equal(nova_error_kind(failure), NOVA_ERROR_NOT_IMPLEMENTED_ERROR);
@@ -350,7 +337,7 @@ recorded_format_wins_over_the_content(void **state)
     g_autofree char *format = NULL;
 
     bench->fixture->options.libvirt.images_type = (char *)"raw";
-    plan_root(bench, 8 * MIB);
+    storage_fixture_plan_root(&bench->plan, 8 * MIB, "image");
     assert_true(create(bench, NULL));
     run_tool(line);
     assert_true(disks_get_format(bench->options, UUID, "disk", false, &format, NULL));
@@ -439,7 +426,7 @@ only_uuids_become_paths(void **state)
     assert_false(disks_delete(bench->options, "../x"));
     assert_false(disks_delete(bench->options, NULL));
     assert_int_equal(access(base, F_OK), 0);
-    plan_root(bench, 0);
+    storage_fixture_plan_root(&bench->plan, 0, "image");
     assert_false(disks_create(bench->options, bench->cache, NULL, "../../etc", &bench->plan, NULL,
                               &failure));
     assert_int_equal(nova_error_kind(failure), NOVA_ERROR_VALUE_ERROR);
