@@ -72,31 +72,35 @@ typedef struct NewDevice {
 } NewDevice;
 
 static NewDevice
-begin_new(const char *name, const char *kind, int mtu)
+begin_new(const char *name, const char *kind)
 {
     NewDevice device = {.message = make_message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0)};
 
     nla_put_string(device.message, IFLA_IFNAME, name);
-    if (mtu > 0)
-        nla_put_u32(device.message, IFLA_MTU, (uint32_t)mtu);
     device.info = nla_nest_start(device.message, IFLA_LINKINFO);
     nla_put_string(device.message, IFLA_INFO_KIND, kind);
     device.data = nla_nest_start(device.message, IFLA_INFO_DATA);
     return device;
 }
 
-static bool
-end_new(NewDevice *device, const char *name, NovaError **err)
+static void
+end_data(NewDevice *device)
 {
     nla_nest_end(device->message, device->data);
     nla_nest_end(device->message, device->info);
+}
+
+static bool
+end_new(NewDevice *device, const char *name, NovaError **err)
+{
+    end_data(device);
     return send_message(device->message, "making", name, err);
 }
 
 bool
 net_device_add_bridge(const char *name, bool forgets_nothing, NovaError **err)
 {
-    NewDevice bridge = begin_new(name, "bridge", 0);
+    NewDevice bridge = begin_new(name, "bridge");
 
     nla_put_u32(bridge.message, IFLA_BR_FORWARD_DELAY, 0);
     nla_put_u32(bridge.message, IFLA_BR_STP_STATE, 0);
@@ -107,21 +111,6 @@ net_device_add_bridge(const char *name, bool forgets_nothing, NovaError **err)
 }
 
 bool
-net_device_add_veth(const char *name, const char *peer, int mtu, NovaError **err)
-{
-    struct ifinfomsg header = {0};
-    NewDevice veth = begin_new(name, "veth", mtu);
-    struct nlattr *other = nla_nest_start(veth.message, VETH_INFO_PEER);
-
-    nlmsg_append(veth.message, &header, sizeof(header), NLMSG_ALIGNTO);
-    nla_put_string(veth.message, IFLA_IFNAME, peer);
-    if (mtu > 0)
-        nla_put_u32(veth.message, IFLA_MTU, (uint32_t)mtu);
-    nla_nest_end(veth.message, other);
-    return end_new(&veth, name, err);
-}
-
-bool
 net_device_add_vlan(const char *name, const char *lower, int id, NovaError **err)
 {
     unsigned index = if_nametoindex(lower);
@@ -129,10 +118,9 @@ net_device_add_vlan(const char *name, const char *lower, int id, NovaError **err
 
     if (index == 0)
         return fail(err, "finding", lower, g_strerror(errno));
-    vlan = begin_new(name, "vlan", 0);
+    vlan = begin_new(name, "vlan");
     nla_put_u16(vlan.message, IFLA_VLAN_ID, (uint16_t)id);
-    nla_nest_end(vlan.message, vlan.data);
-    nla_nest_end(vlan.message, vlan.info);
+    end_data(&vlan);
     nla_put_u32(vlan.message, IFLA_LINK, index);
     return send_message(vlan.message, "making", name, err);
 }
@@ -178,21 +166,18 @@ read_mac(const char *text, uint8_t mac[MAC_LENGTH], NovaError **err)
     return nova_error_set(err, NOVA_ERROR_INTERNAL_ERROR, "%s is no MAC address", text);
 }
 
-bool
-net_device_set(const char *name, const NetDeviceSettings *settings, NovaError **err)
+/* Of 'settings' all that a message about a device says, whether the device is there or made by it. */
+static bool
+put_settings(struct nl_msg *message, const NetDeviceSettings *settings, NovaError **err)
 {
-    unsigned index = if_nametoindex(name);
+    struct ifinfomsg *header = nlmsg_data(nlmsg_hdr(message));
     unsigned master = settings->master ? if_nametoindex(settings->master) : 0;
     uint8_t mac[MAC_LENGTH];
-    struct nl_msg *message;
-    struct ifinfomsg *header;
 
-    if (index == 0 || (settings->master && master == 0))
-        return fail(err, "finding", index ? settings->master : name, g_strerror(ENODEV));
+    if (settings->master && master == 0)
+        return fail(err, "finding", settings->master, g_strerror(ENODEV));
     if (settings->mac && !read_mac(settings->mac, mac, err))
         return false;
-    message = make_message(RTM_NEWLINK, 0, (int)index);
-    header = nlmsg_data(nlmsg_hdr(message));
     header->ifi_change = settings->state == NET_DEVICE_AS_IS ? 0 : IFF_UP;
     header->ifi_flags = settings->state == NET_DEVICE_UP ? IFF_UP : 0;
     if (settings->is_promiscuous) {
@@ -205,7 +190,43 @@ net_device_set(const char *name, const NetDeviceSettings *settings, NovaError **
         nla_put(message, IFLA_ADDRESS, sizeof(mac), mac);
     if (settings->master)
         nla_put_u32(message, IFLA_MASTER, master);
-    return send_message(message, "setting", name, err);
+    return true;
+}
+
+bool
+net_device_set(const char *name, const NetDeviceSettings *settings, NovaError **err)
+{
+    unsigned index = if_nametoindex(name);
+    struct nl_msg *message;
+
+    if (index == 0)
+        return fail(err, "finding", name, g_strerror(ENODEV));
+    message = make_message(RTM_NEWLINK, 0, (int)index);
+    if (put_settings(message, settings, err))
+        return send_message(message, "setting", name, err);
+    nlmsg_free(message);
+    return false;
+}
+
+/* Each message about a device wakes whoever watches them, ovs-vswitchd before all, so one says all. */
+bool
+net_device_add_veth(const char *name, const char *peer, const NetDeviceSettings *settings,
+                    NovaError **err)
+{
+    struct ifinfomsg header = {0};
+    NewDevice veth = begin_new(name, "veth");
+    struct nlattr *other = nla_nest_start(veth.message, VETH_INFO_PEER);
+
+    nlmsg_append(veth.message, &header, sizeof(header), NLMSG_ALIGNTO);
+    nla_put_string(veth.message, IFLA_IFNAME, peer);
+    if (settings->mtu > 0)
+        nla_put_u32(veth.message, IFLA_MTU, (uint32_t)settings->mtu);
+    nla_nest_end(veth.message, other);
+    end_data(&veth);
+    if (put_settings(veth.message, settings, err))
+        return send_message(veth.message, "making", name, err);
+    nlmsg_free(veth.message);
+    return false;
 }
 
 /* A message about one virtual function, open in its list. */

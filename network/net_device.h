@@ -12,8 +12,6 @@ bool net_device_exists(const char *name);
 
 /* No STP, no forward delay, no multicast snooping; ageing 0 if it 'forgets_nothing'. Down. */
 bool net_device_add_bridge(const char *name, bool forgets_nothing, NovaError **err);
-/* Both with 'mtu' (0: the kernel's). Down: neither can be up before the other is there. */
-bool net_device_add_veth(const char *name, const char *peer, int mtu, NovaError **err);
 bool net_device_add_vlan(const char *name, const char *lower, int id, NovaError **err);
 /* One that outlives its maker. Down. */
 bool net_device_add_tap(const char *name, bool is_multiqueue, NovaError **err);
@@ -35,6 +33,11 @@ typedef struct NetDeviceSettings {
     const char *master;
 } NetDeviceSettings;
 bool net_device_set(const char *name, const NetDeviceSettings *settings, NovaError **err);
+
+/* A pair: 'name' with these settings, 'peer' with the same MTU and down, as it cannot be up before 'name' is
+ * there. */
+bool net_device_add_veth(const char *name, const char *peer, const NetDeviceSettings *settings,
+                         NovaError **err);
 
 /* Virtual function number 'index' of the physical function 'name'. */
 bool net_device_set_vf_address(const char *name, unsigned index, const char *mac, int vlan,

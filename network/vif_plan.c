@@ -249,9 +249,8 @@ add_hybrid(Planner *planner, VifStepWhen when, const char *bridge)
     add_device(planner, VIF_STEP_BRIDGE, when, own)->forgets_nothing = true;
     step = add_device(planner, VIF_STEP_VETH, when, inner);
     step->peer = outer;
+    step->bridge = own;
     step->mtu = os_vif_mtu(planner);
-    if (when & VIF_ON_PLUG)
-        add_device(planner, VIF_STEP_BRIDGE_PORT, VIF_ON_PLUG, inner)->bridge = own;
     add_ovs_port(planner, when, outer, bridge);
 }
 
@@ -710,9 +709,8 @@ say_flags(GString *line, const VifStep *step)
 static void
 say_step(GString *text, const VifStep *step)
 {
-    static const char *const names[] = {"bridge",      "veth",    "bridge-port", "tap",
-                                        "mtu",         "vlan",    "vf-address",  "vf-trust",
-                                        "representor", "command", "ovs-bridge",  "ovs-port"};
+    static const char *const names[] = {"bridge",   "veth",        "tap",     "mtu",        "vlan",    "vf-address",
+                                        "vf-trust", "representor", "command", "ovs-bridge", "ovs-port"};
     static const char *const signs[] = {"", "+", "-", "±"};
 
     g_string_append_printf(text, "%s %s", signs[step->when], names[step->kind]);

@@ -17,8 +17,7 @@
 
 typedef enum VifStepKind {
     VIF_STEP_BRIDGE,      /* Linux bridge 'device' */
-    VIF_STEP_VETH,        /* 'device' and 'peer', up and promiscuous */
-    VIF_STEP_BRIDGE_PORT, /* 'device' into Linux bridge 'bridge' */
+    VIF_STEP_VETH,        /* 'device' in Linux bridge 'bridge' and 'peer', up and promiscuous */
     VIF_STEP_TAP,         /* 'device', up; one that is there gets its MTU */
     VIF_STEP_MTU,         /* of 'device', if it is there */
     VIF_STEP_VLAN,        /* 'device', up, for 'vlan' of 'lower' */

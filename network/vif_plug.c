@@ -78,25 +78,22 @@ delete_device(const VifStep *step, NovaError **err)
 static bool
 do_veth(const VifStep *step, bool *ret_made, NovaError **err)
 {
-    const NetDeviceSettings settings = {
+    const NetDeviceSettings inner = {.state = NET_DEVICE_UP,
+                                     .is_promiscuous = true,
+                                     .mtu = step->mtu,
+                                     .master = step->bridge};
+    const NetDeviceSettings outer = {
         .state = NET_DEVICE_UP, .is_promiscuous = true, .mtu = step->mtu};
+    bool ok;
 
-    if (!net_device_exists(step->peer) || !net_device_exists(step->device)) {
-        if (!net_device_delete(step->device, err) || !net_device_delete(step->peer, err) ||
-            !net_device_add_veth(step->device, step->peer, step->mtu, err))
-            return false;
-        *ret_made = true;
+    if (net_device_exists(step->peer) && net_device_exists(step->device)) {
+        ok = net_device_set(step->device, &inner, err);
+    } else {
+        ok = net_device_delete(step->device, err) && net_device_delete(step->peer, err) &&
+             net_device_add_veth(step->device, step->peer, &inner, err);
+        *ret_made = ok;
     }
-    return net_device_set(step->device, &settings, err) &&
-           net_device_set(step->peer, &settings, err);
-}
-
-static bool
-do_bridge_port(const VifStep *step, bool *ret_made G_GNUC_UNUSED, NovaError **err)
-{
-    const NetDeviceSettings settings = {.master = step->bridge};
-
-    return net_device_set(step->device, &settings, err);
+    return ok && net_device_set(step->peer, &outer, err);
 }
 
 static bool
@@ -266,7 +263,6 @@ static const struct {
 } kinds[] = {
     [VIF_STEP_BRIDGE] = {do_bridge, delete_device},
     [VIF_STEP_VETH] = {do_veth, delete_device},
-    [VIF_STEP_BRIDGE_PORT] = {do_bridge_port, NULL},
     [VIF_STEP_TAP] = {do_tap, delete_device},
     [VIF_STEP_MTU] = {do_mtu, NULL},
     [VIF_STEP_VLAN] = {do_vlan, NULL},

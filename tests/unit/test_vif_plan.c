@@ -72,7 +72,7 @@ static const Case cases[] = {
     {"direct", "ovs", "normal", "\"datapath_type\": \"netdev\"", NONE,
      "+ ovs-bridge bridge=br-int datapath=netdev\n"
      "- bridge device=qbr49f2745f-39 ageing=0\n"
-     "- veth device=qvb49f2745f-39 peer=qvo49f2745f-39 mtu=1450\n"
+     "- veth device=qvb49f2745f-39 peer=qvo49f2745f-39 bridge=qbr49f2745f-39 mtu=1450\n"
      "- ovs-port device=qvo49f2745f-39 bridge=br-int" IDS "\n"
      "+ mtu device=tap49f2745f-39 mtu=1450\n"
      "- tap device=tap49f2745f-39\n"
@@ -80,15 +80,14 @@ static const Case cases[] = {
     {"direct, the tap made here", "ovs", "normal", "\"ovs_create_tap\": true", NONE,
      "+ ovs-bridge bridge=br-int datapath=system\n"
      "- bridge device=qbr49f2745f-39 ageing=0\n"
-     "- veth device=qvb49f2745f-39 peer=qvo49f2745f-39 mtu=1450\n"
+     "- veth device=qvb49f2745f-39 peer=qvo49f2745f-39 bridge=qbr49f2745f-39 mtu=1450\n"
      "- ovs-port device=qvo49f2745f-39 bridge=br-int qos=linux-noop" IDS "\n"
      "± tap device=tap49f2745f-39 mac=fa:16:3e:4d:17:1e mtu=1450 ipv6=no\n"
      "± ovs-port device=tap49f2745f-39 bridge=br-int qos=linux-noop" IDS "\n"},
     {"hybrid", "ovs", "normal", "\"ovs_hybrid_plug\": true, \"datapath_type\": \"system\"", NONE,
      "+ ovs-bridge bridge=br-int datapath=system\n"
      "± bridge device=qbr49f2745f-39 ageing=0\n"
-     "± veth device=qvb49f2745f-39 peer=qvo49f2745f-39 mtu=1450\n"
-     "+ bridge-port device=qvb49f2745f-39 bridge=qbr49f2745f-39\n"
+     "± veth device=qvb49f2745f-39 peer=qvo49f2745f-39 bridge=qbr49f2745f-39 mtu=1450\n"
      "± ovs-port device=qvo49f2745f-39 bridge=br-int qos=linux-noop" IDS "\n"},
     {"switchdev", "ovs", "direct", NONE, SLOT,
      "+ ovs-bridge bridge=br-int\n"
@@ -112,8 +111,7 @@ static const Case cases[] = {
      NONE,
      "+ ovs-bridge bridge=br-int datapath=netdev\n"
      "± bridge device=qbr49f2745f-39 ageing=0\n"
-     "± veth device=qvb49f2745f-39 peer=qvo49f2745f-39 mtu=1450\n"
-     "+ bridge-port device=qvb49f2745f-39 bridge=qbr49f2745f-39\n"
+     "± veth device=qvb49f2745f-39 peer=qvo49f2745f-39 bridge=qbr49f2745f-39 mtu=1450\n"
      "± ovs-port device=qvo49f2745f-39 bridge=br-int" IDS "\n"},
     {"VF", "hw_veb", "direct", "\"vlan\": \"7\"", SLOT, NONE},
     {"trusted VF", "hw_veb", "direct", "\"vlan\": \"7\"", SLOT ", \"trusted\": \"true\"",
@@ -184,8 +182,7 @@ a_new_port_starts_in_the_dead_vlan_if_asked(void **state G_GNUC_UNUSED)
     assert_plan(&hybrid, &options, 34,
                 "+ ovs-bridge bridge=br-int datapath=netdev\n"
                 "± bridge device=qbr49f2745f-39 ageing=0\n"
-                "± veth device=qvb49f2745f-39 peer=qvo49f2745f-39 mtu=1450\n"
-                "+ bridge-port device=qvb49f2745f-39 bridge=qbr49f2745f-39\n"
+                "± veth device=qvb49f2745f-39 peer=qvo49f2745f-39 bridge=qbr49f2745f-39 mtu=1450\n"
                 "± ovs-port device=qvo49f2745f-39 bridge=br-int isolate=yes" IDS "\n");
 }
 

@@ -31,7 +31,8 @@ net_device_add_bridge(const char *name, bool forgets_nothing G_GNUC_UNUSED, Nova
 }
 
 bool
-net_device_add_veth(const char *name, const char *peer, int mtu G_GNUC_UNUSED, NovaError **err)
+net_device_add_veth(const char *name, const char *peer, const NetDeviceSettings *settings G_GNUC_UNUSED,
+                    NovaError **err)
 {
     return net_device_add_bridge(name, false, err) && net_device_add_bridge(peer, false, err);
 }
