@@ -577,19 +577,31 @@ waiting_for(Agent *agent)
     return what;
 }
 
+static json_t *
+switch_to_json(const Host *host)
+{
+    const OvsdbCounters counters = ovsdb_counters(host->ovsdb);
+
+    return json_pack("{s:i, s:i, s:i, s:I, s:i, s:i}", "connections", (int)counters.connections,
+                     "acknowledged", (int)counters.acknowledged, "failed", (int)counters.failed,
+                     "waited_ms", (json_int_t)counters.waited_ms, "orphan_ports",
+                     g_atomic_int_get(&host->tasks->n_orphan_ports), "orphan_ports_removed",
+                     g_atomic_int_get(&host->tasks->n_orphans_removed));
+}
+
 json_t *
 agent_status(Agent *agent)
 {
     Host *host = &agent->host;
 
-    return json_pack("{s:s, s:s?, s:s, s:s?, s:{s:b, s:b, s:b, s:b, s:i}, s:o, s:o, s:{s:i, s:I}}",
+    return json_pack("{s:s, s:s?, s:s, s:s?, s:{s:b, s:b, s:b, s:b, s:i}, s:o, s:o, s:o, s:{s:i, s:I}}",
                      "host", host->name, "node", host->node, "state", state_of(agent), "waiting_for",
                      waiting_for(agent), "connections",
                      "bus", amqp_sender_is_connected(agent->sender), "requests",
                      rpc_server_is_consuming(agent->server), "libvirt",
                      hypervisor_is_connected(host->hypervisor), "openvswitch",
                      ovsdb_is_connected(host->ovsdb), "messages_to_send",
-                     (int)amqp_sender_queue_length(agent->sender), "lanes",
+                     (int)amqp_sender_queue_length(agent->sender), "switch", switch_to_json(host), "lanes",
                      dispatcher_lanes_to_json(agent->dispatcher), "jobs",
                      jobs_to_json(dispatcher_jobs(agent->dispatcher)), "journal", "open",
                      (int)journal_open_count(host->journal), "bytes",

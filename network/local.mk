@@ -1,6 +1,6 @@
 # The libraries below libopenvswitch's name (json_object, ...) are also jansson's. Everything of the
 # static libopenvswitch that ovsdb.c and ovsdb_rows.c need is linked into one object that shows ovsdb.h's names only.
-OVSDB_API = ovsdb_new ovsdb_free ovsdb_apply ovsdb_list_ports ovsdb_is_connected
+OVSDB_API = ovsdb_new ovsdb_free ovsdb_apply ovsdb_list_ports ovsdb_is_connected ovsdb_counters
 
 libkilonova_ovsdb_a_SOURCES += network/ovsdb.c network/ovsdb.h \
 	network/ovsdb_rows.c network/ovsdb_rows.h network/ovs_headers.h

@@ -39,6 +39,8 @@ struct Ovsdb {
     GQueue queued;           /* of Request*; guarded by lock */
     bool stopping;           /* guarded by lock */
     bool connected;          /* guarded by lock; written by the OVSDB thread */
+    OvsdbCounters counters;  /* guarded by lock; without waited_ms */
+    int64_t waited_us;       /* guarded by lock */
     struct ovsdb_idl *idl;   /* only the OVSDB thread */
     GPtrArray *active;       /* only the OVSDB thread */
 };
@@ -228,6 +230,7 @@ note_connection(Ovsdb *ovsdb)
     pthread_mutex_lock(&ovsdb->lock);
     was = ovsdb->connected;
     ovsdb->connected = connected;
+    ovsdb->counters.connections += connected && !was;
     pthread_mutex_unlock(&ovsdb->lock);
     if (connected && !was)
         LOG_INFO("%s: connected", ovsdb->connection);
@@ -389,22 +392,40 @@ request_new(const OvsdbChange *changes, unsigned n_changes)
     return request;
 }
 
-bool
-ovsdb_apply(Ovsdb *ovsdb, const OvsdbChange *changes, unsigned n_changes, int timeout_ms,
-            NovaError **err)
+static void
+count(Ovsdb *ovsdb, bool ok, int64_t waited_us)
 {
-    Request *request;
+    pthread_mutex_lock(&ovsdb->lock);
+    ovsdb->counters.acknowledged += ok;
+    ovsdb->counters.failed += !ok;
+    ovsdb->waited_us += waited_us;
+    pthread_mutex_unlock(&ovsdb->lock);
+}
+
+static bool
+apply(Ovsdb *ovsdb, const OvsdbChange *changes, unsigned n_changes, int timeout_ms, NovaError **err)
+{
+    Request *request = request_new(changes, n_changes);
     bool ok;
 
-    if (n_changes == 0)
-        return true;
-    request = request_new(changes, n_changes);
     if (!submit(ovsdb, request, timeout_ms, err))
         return false;
     ok = request->error == NULL;
     if (!ok)
         nova_error_propagate(err, g_steal_pointer(&request->error));
     request_free(request);
+    return ok;
+}
+
+bool
+ovsdb_apply(Ovsdb *ovsdb, const OvsdbChange *changes, unsigned n_changes, int timeout_ms,
+            NovaError **err)
+{
+    int64_t start_us = g_get_monotonic_time();
+    bool ok = n_changes == 0 || apply(ovsdb, changes, n_changes, timeout_ms, err);
+
+    if (n_changes > 0)
+        count(ovsdb, ok, g_get_monotonic_time() - start_us);
     return ok;
 }
 
@@ -432,4 +453,16 @@ ovsdb_is_connected(Ovsdb *ovsdb)
     connected = ovsdb->connected;
     pthread_mutex_unlock(&ovsdb->lock);
     return connected;
+}
+
+OvsdbCounters
+ovsdb_counters(Ovsdb *ovsdb)
+{
+    OvsdbCounters counters;
+
+    pthread_mutex_lock(&ovsdb->lock);
+    counters = ovsdb->counters;
+    counters.waited_ms = ovsdb->waited_us / 1000;
+    pthread_mutex_unlock(&ovsdb->lock);
+    return counters;
 }

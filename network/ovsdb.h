@@ -64,3 +64,12 @@ typedef struct OvsdbPort {
 GPtrArray *ovsdb_list_ports(Ovsdb *ovsdb, int timeout_ms, NovaError **err);
 
 bool ovsdb_is_connected(Ovsdb *ovsdb);
+
+/* Since the start. */
+typedef struct OvsdbCounters {
+    unsigned connections;  /* that were made */
+    unsigned acknowledged; /* transactions that the switch has carried out */
+    unsigned failed;       /* refused, or not acknowledged in time */
+    int64_t waited_ms;     /* for all of these together */
+} OvsdbCounters;
+OvsdbCounters ovsdb_counters(Ovsdb *ovsdb);

@@ -25,7 +25,12 @@ remove_ports_of(Host *host, const char *uuid, NovaError **err)
         LOG_INFO("Removing port %s, whose guest is gone, from %s", port->name, port->bridge);
         g_ptr_array_add(left, port);
     }
-    return ports && (left->len == 0 || vif_delete_ports(host->ovsdb, host->options, left, err));
+    if (!ports || left->len == 0)
+        return ports != NULL;
+    if (!vif_delete_ports(host->ovsdb, host->options, left, err))
+        return false;
+    g_atomic_int_add(&host->tasks->n_orphans_removed, (gint)left->len);
+    return true;
 }
 
 /* Behind the server's operations, which may have given it a guest meanwhile. */
@@ -84,6 +89,7 @@ look_for_orphans(Host *host, RequestContext *ctx)
 
     if (domains)
         orphan_ports_look(memory->orphan_ports, ports, domains, g_get_monotonic_time(), &sight);
+    g_atomic_int_set(&memory->n_orphan_ports, (gint)g_hash_table_size(memory->orphan_ports));
     for (guint i = 0; domains && i < sight.fresh->len; i++) {
         const OvsdbPort *port = sight.fresh->pdata[i];
 

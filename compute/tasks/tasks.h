@@ -13,6 +13,7 @@ typedef struct TaskMemory {
     unsigned n_power_syncs;
     gint64 audited_until; /* end of the usage period that was told last */
     OrphanPorts *orphan_ports;
+    gint n_orphan_ports, n_orphans_removed; /* at the last look, since the start; atomic, for who asks */
 } TaskMemory;
 
 TaskMemory *task_memory_new(void);
