@@ -19,6 +19,8 @@ LAB = pathlib.Path(__file__).resolve().parents[1] / "lab"
 HOST = os.environ["LAB_HOST"]
 AGENT = os.environ.get("KILONOVA_AGENT", "kilonovad")  # or nova-compute, to see what it does
 LIBVIRT = os.environ["LAB_LIBVIRT_URI"]
+CTL = LAB.parents[1] / "kilonovactl"
+SOCKET = pathlib.Path(os.environ["LAB_DIR"]) / "hosts" / HOST / "state" / "kilonovad.sock"
 AGENT_LOG = pathlib.Path(os.environ["LAB_LOG"]) / f"{AGENT}-{HOST}.log"
 
 
@@ -53,13 +55,21 @@ def started_at(pid):
     return int(fields[19]) / os.sysconf("SC_CLK_TCK")
 
 
+def ctl(*argv, check=True):
+    """What kilonovactl answers."""
+    result = run(CTL, "--socket", SOCKET, "--json", *argv, check=False)
+    if check and result.returncode:
+        raise AssertionError(result.stdout + result.stderr)
+    return json.loads(result.stdout)
+
+
 def audit():
     """Leftovers on the host and in the services, as text; empty when there are none."""
     result = run(LAB / "audit", HOST, check=False)
     return "" if result.returncode == 0 else result.stdout + result.stderr
 
 
-def wait(seconds, what, check):
+def wait(seconds, what, check, every=0.2):
     deadline = time.monotonic() + seconds
     while True:
         value = check()
@@ -67,7 +77,7 @@ def wait(seconds, what, check):
             return value
         if time.monotonic() > deadline:
             raise AssertionError(f"{what}: not within {seconds} s")
-        time.sleep(0.2)
+        time.sleep(every)
 
 
 @functools.cache

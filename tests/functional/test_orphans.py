@@ -3,7 +3,7 @@
 import os
 import uuid
 
-from lab import LabTest, run, wait
+from lab import LabTest, ctl, run, wait
 
 
 def ovs(*argv):
@@ -25,6 +25,9 @@ class Orphans(LabTest):
         ports = set(ovs("list-ports", "br-int").split())
         wait(200, "the port removed", lambda: left not in ovs("list-ports", "br-int").split())
         self.assertEqual(ports - set(ovs("list-ports", "br-int").split()), {left})
+        told = ctl("status")["switch"]
+        self.assertGreaterEqual(told["orphan_ports_removed"], 1)
+        self.assertGreaterEqual(told["orphan_ports"], 1)  # of_no_server
         ovs("del-port", of_no_server)
         self.delete(stays)
         self.assert_nothing_left()

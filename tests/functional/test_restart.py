@@ -10,19 +10,10 @@ import subprocess
 import threading
 import time
 
-from lab import HOST, LAB, LabTest, agent, agent_pid, run, sql, wait
+from lab import CTL, HOST, LAB, SOCKET, LabTest, agent, agent_pid, ctl, run, sql, wait
 
-CTL = pathlib.Path(__file__).resolve().parents[2] / "kilonovactl"
-SOCKET = pathlib.Path(os.environ["LAB_DIR"]) / "hosts" / HOST / "state" / "kilonovad.sock"
 STORM = int(os.environ.get("KILONOVA_STORM", 8))
 MANY = int(os.environ.get("KILONOVA_MANY_GUESTS", 10))
-
-
-def ctl(*argv, check=True):
-    result = run(CTL, "--socket", SOCKET, "--json", *argv, check=False)
-    if check and result.returncode:
-        raise AssertionError(result.stdout + result.stderr)
-    return json.loads(result.stdout)
 
 
 def ctl_or_none(*argv):

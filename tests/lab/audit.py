@@ -120,11 +120,13 @@ class Audit:
     # ---- in the services ----
 
     def bindings(self):
-        """Ports of servers that are gone, and ports bound to this host for a server that is not on it."""
+        """Ports of servers that are gone, and ports bound to this host for a server that is not on it; a trunk's
+        sub-ports are bound by Neutron alone."""
         return [port.id for port in self.ports if port.device_owner.startswith("compute:") and (
             port.device_id not in self.servers or
             (port.binding_host_id == self.host and port.device_id not in self.here))] + [
-            port.id for port in self.ports if port.binding_host_id == self.host and not port.device_id]
+            port.id for port in self.ports if port.binding_host_id == self.host and not port.device_id and
+            not port.device_owner.startswith("trunk:")]
 
     def allocations(self):
         provider = next(iter(self.cloud.placement.resource_providers(name=self.host)), None)
