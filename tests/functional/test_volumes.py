@@ -113,7 +113,7 @@ class VolumeTest(LabTest):
 
     def size_in_guest(self, server):
         """Bytes of its second disk."""
-        disk = virsh("domblklist", server.id).splitlines()[3].split()[0]
+        disk = virsh("domblklist", server.id).splitlines()[1].split()[0]
         return int(virsh("domblkinfo", server.id, disk).splitlines()[0].split()[1])
 
     def secrets_of_volumes(self):
@@ -326,7 +326,7 @@ class Attached(VolumeTest):
         wait(60, f"the chain {files}", check)
 
     def test_snapshots_in_files(self):
-        """Cinder's own snapshot stands for one that it has completed."""
+        """Cinder's own snapshot stands for one that it has completed; as its files do, ours name those below without a folder."""
         server, volume = self.create("helps"), self.volume("in-files", "files")
         self.attach(server, volume)
         snapshot = self.cinder.create_snapshot(volume_id=volume.id, name="helped", is_forced=True)
@@ -336,7 +336,7 @@ class Attached(VolumeTest):
         try:
             for file, backing in (("first", "raw"), ("second", "qcow2")):
                 files.append(os.path.join(os.path.dirname(path), file))
-                run("qemu-img", "create", "-q", "-f", "qcow2", "-F", backing, "-b", path, files[-1])
+                run("qemu-img", "create", "-q", "-f", "qcow2", "-F", backing, "-b", os.path.basename(path), files[-1])
                 path = files[-1]
                 self.snapshot_with_help(volume, snapshot, file)
                 self.wait_chain(server, *reversed([base, *map(os.path.basename, files)]))

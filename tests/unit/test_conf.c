@@ -150,6 +150,7 @@ add_file(Loaded *loaded, const char *name, const char *text)
 static bool
 load(Loaded *loaded)
 {
+    g_clear_pointer(&loaded->options, options_free);
     return options_load(&loaded->arguments, &loaded->options, loaded->warnings, &loaded->error);
 }
 

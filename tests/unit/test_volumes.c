@@ -4,6 +4,7 @@
 #include "tests/unit/cmocka_all.h"
 
 #include <glib/gstdio.h>
+#include <libvirt/libvirt.h>
 #include <string.h>
 
 #include "agent/base/json.h"
@@ -530,7 +531,22 @@ unshelve_arguments(const Instance *instance)
                      fake_object("RequestSpec", "1.14", json_pack("{s:[o]}", "requested_resources", group)));
 }
 
-/* The driver can stop it, but not undefine it. */
+/* libvirt's test driver stops a guest, and shall not undefine it. */
+int
+virDomainUndefineFlags(virDomainPtr domain, unsigned flags)
+{
+    (void)domain;
+    (void)flags;
+    return -1;
+}
+
+int
+virDomainUndefine(virDomainPtr domain)
+{
+    (void)domain;
+    return -1;
+}
+
 static void
 a_killed_unshelve_that_fails_keeps_a_guest_that_it_cannot_remove(void **state)
 {
