@@ -324,7 +324,7 @@ class Volume(Operation):
     def seen(self, bench, server):
         """Whether the volume is there for Nova, for Cinder, in the guest and in its definition; and its status."""
         volume = bench.cloud.block_storage.get_volume(bench.volume().id)
-        return (volume.id in {a.volume_id for a in bench.compute.volume_attachments(server)},
+        return (volume.id in {a.volume_id for a in bench.compute.volume_attachments(server.id)},
                 server.id in {a["server_id"] for a in volume.attachments},
                 volume.id in virsh("dumpxml", server.id), volume.id in virsh("dumpxml", "--inactive", server.id),
                 volume.status)
