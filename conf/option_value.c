@@ -38,9 +38,10 @@ static bool
 is_choice(const OptionRow *row, const char *text)
 {
     g_auto(GStrv) choices = g_strsplit(row->choices ? row->choices : "", "|", -1);
+    int (*compare)(const char *a, const char *b) = row->flags & OPTION_ANY_CASE ? g_ascii_strcasecmp : strcmp;
 
     for (char **choice = choices; row->choices && *choice; choice++)
-        if (g_ascii_strcasecmp(*choice, text) == 0)
+        if (compare(*choice, text) == 0)
             return true;
     return !row->choices;
 }

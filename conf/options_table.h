@@ -25,6 +25,7 @@ enum {
     OPTION_REMOVAL = 1 << 1, /* deprecated for removal in Nova */
     OPTION_LATER = 1 << 2,   /* of a feature that is not in this release: setting it is a warning.
                               * tests/lint complains once the code reads it */
+    OPTION_ANY_CASE = 1 << 3, /* its choices are matched without case */
 };
 
 typedef struct OptionRange {

@@ -376,6 +376,8 @@ a_word_that_is_no_choice_is_refused(void **state)
 {
     assert_load_fails(*state, "[libvirt]\nvirt_type = xen\n",
                       ":2: [libvirt] virt_type = xen: allowed: kvm|lxc|qemu|parallels");
+    assert_load_fails(*state, "[libvirt]\nvirt_type = KVM\n",
+                      ":2: [libvirt] virt_type = KVM: allowed: kvm|lxc|qemu|parallels");
 }
 
 static void
