@@ -151,6 +151,7 @@ static bool
 load(Loaded *loaded)
 {
     g_clear_pointer(&loaded->options, options_free);
+    g_clear_pointer(&loaded->error, g_free);
     return options_load(&loaded->arguments, &loaded->options, loaded->warnings, &loaded->error);
 }
 
