@@ -15,17 +15,6 @@ root_disk_clear(RootDisk *disk)
     g_clear_pointer(&disk->target, g_free);
 }
 
-/* <devices> of the domain; NULL when the text is none. */
-static xmlNode *
-parse_devices(const char *xml, xmlDoc **ret_document)
-{
-    xmlDoc *document = xml_parse(xml);
-    xmlNode *root = document ? xmlDocGetRootElement(document) : NULL;
-
-    *ret_document = document;
-    return root ? xml_find(root, "devices") : NULL;
-}
-
 static xmlNode *
 next_named(xmlNode *node, const char *name)
 {
@@ -54,7 +43,7 @@ bool
 guest_xml_root_disk(const char *xml, RootDisk *ret_disk, NovaError **err)
 {
     g_autoptr(xmlDoc) document = NULL;
-    xmlNode *devices = parse_devices(xml, &document);
+    xmlNode *devices = xml_parse_devices(xml, &document);
     xmlNode *disk = devices ? next_disk(devices->children) : NULL;
     g_auto(RootDisk) found = {0};
 
@@ -92,7 +81,7 @@ char *
 guest_xml_find_interface(const char *xml, const char *mac, char **ret_alias)
 {
     g_autoptr(xmlDoc) document = NULL;
-    xmlNode *devices = parse_devices(xml, &document);
+    xmlNode *devices = xml_parse_devices(xml, &document);
     xmlNode *node = devices ? next_named(devices->children, "interface") : NULL;
 
     *ret_alias = NULL;
@@ -138,7 +127,7 @@ guest_xml_has_hostdev(const char *xml, const char *hostdev)
 {
     g_autofree char *wanted = host_address_of_text(hostdev);
     g_autoptr(xmlDoc) document = NULL;
-    xmlNode *devices = parse_devices(xml, &document);
+    xmlNode *devices = xml_parse_devices(xml, &document);
 
     for (xmlNode *node = devices ? xml_first(devices) : NULL; node && wanted; node = xml_next(node)) {
         g_autofree char *address = xml_is(node, "hostdev") ? host_address(node) : NULL;
@@ -153,7 +142,7 @@ bool
 guest_xml_is_mirror_ready(const char *xml, const char *target)
 {
     g_autoptr(xmlDoc) document = NULL;
-    xmlNode *devices = parse_devices(xml, &document);
+    xmlNode *devices = xml_parse_devices(xml, &document);
     xmlNode *disk = devices ? next_disk(devices->children) : NULL;
 
     for (; disk; disk = next_disk(disk->next)) {
@@ -178,7 +167,7 @@ char *
 guest_xml_find_disk(const char *xml, const char *target, const char *alias, char **ret_alias)
 {
     g_autoptr(xmlDoc) document = NULL;
-    xmlNode *devices = parse_devices(xml, &document);
+    xmlNode *devices = xml_parse_devices(xml, &document);
     xmlNode *disk = devices ? next_disk(devices->children) : NULL;
 
     *ret_alias = NULL;
@@ -208,7 +197,7 @@ char *
 guest_xml_target_of_serial(const char *xml, const char *serial)
 {
     g_autoptr(xmlDoc) document = NULL;
-    xmlNode *devices = parse_devices(xml, &document);
+    xmlNode *devices = xml_parse_devices(xml, &document);
     xmlNode *disk = devices ? next_disk(devices->children) : NULL;
 
     for (; disk; disk = next_disk(disk->next)) {
@@ -227,7 +216,7 @@ int64_t
 guest_xml_next_scsi_unit(const char *xml)
 {
     g_autoptr(xmlDoc) document = NULL;
-    xmlNode *devices = parse_devices(xml, &document);
+    xmlNode *devices = xml_parse_devices(xml, &document);
     xmlNode *disk = devices ? next_disk(devices->children) : NULL;
     int64_t next = 0;
 
@@ -245,7 +234,7 @@ guest_xml_disk_files(const char *xml)
 {
     GPtrArray *files = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(xmlDoc) document = NULL;
-    xmlNode *devices = parse_devices(xml, &document);
+    xmlNode *devices = xml_parse_devices(xml, &document);
     xmlNode *disk = devices ? next_disk(devices->children) : NULL;
 
     for (; disk; disk = next_disk(disk->next)) {

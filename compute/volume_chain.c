@@ -18,16 +18,6 @@ volume_chain_clear(VolumeChain *chain)
 
 /* ---- reading ---- */
 
-static xmlNode *
-parse_devices(const char *xml, xmlDoc **ret_document)
-{
-    xmlDoc *document = xml_parse(xml);
-    xmlNode *root = document ? xmlDocGetRootElement(document) : NULL;
-
-    *ret_document = document;
-    return root ? xml_find(root, "devices") : NULL;
-}
-
 static bool
 is_volume(const xmlNode *disk, const char *volume_id)
 {
@@ -90,7 +80,7 @@ bool
 volume_chain_find(const char *domain_xml, const char *volume_id, VolumeChain *ret_chain, NovaError **err)
 {
     g_autoptr(xmlDoc) document = NULL;
-    const xmlNode *devices = parse_devices(domain_xml, &document);
+    const xmlNode *devices = xml_parse_devices(domain_xml, &document);
 
     for (const xmlNode *disk = devices ? xml_first(devices) : NULL; disk; disk = xml_next(disk))
         if (xml_is(disk, "disk") && is_volume(disk, volume_id) && read_disk(disk, ret_chain))
@@ -187,7 +177,7 @@ volume_chain_make_snapshot(const char *domain_xml, const char *volume_id, const 
     xmlNode *root = xml_node(snapshot, "domainsnapshot");
     xmlNode *disks = xml_child(root, "disks");
     g_autoptr(xmlDoc) document = NULL;
-    const xmlNode *devices = parse_devices(domain_xml, &document);
+    const xmlNode *devices = xml_parse_devices(domain_xml, &document);
     bool found = false;
 
     if (strchr(new_file, '/')) {

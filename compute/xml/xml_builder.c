@@ -214,6 +214,16 @@ xml_parse(const char *xml)
 }
 
 xmlNode *
+xml_parse_devices(const char *xml, xmlDoc **ret_document)
+{
+    xmlDoc *document = xml_parse(xml);
+    xmlNode *root = document ? xmlDocGetRootElement(document) : NULL;
+
+    *ret_document = document;
+    return root ? xml_find(root, "devices") : NULL;
+}
+
+xmlNode *
 xml_find(const xmlNode *parent, const char *name)
 {
     for (xmlNode *node = xml_first(parent); node; node = xml_next(node)) {

@@ -48,6 +48,8 @@ void xml_set_namespace(xmlNode *node, const char *prefix, const char *uri);
 
 /* What libvirt sent; NULL: it cannot be read. xmlFreeDoc(). */
 xmlDoc *xml_parse(const char *xml);
+/* <devices> of a domain, in *ret_document (caller frees, may be NULL); NULL when the text is none. */
+xmlNode *xml_parse_devices(const char *xml, xmlDoc **ret_document);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlDoc, xmlFreeDoc)
 
 /* The first child element of that name, or NULL; for reading. */

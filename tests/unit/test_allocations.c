@@ -9,10 +9,10 @@
 #include "agent/base/json.h"
 #include "compute/ops/ops.h"
 #include "compute/resource_tracker.h"
-#include "conf/options_load.h"
 #include "storage/connector.h"
 #include "tests/fakes/fake_http.h"
 #include "tests/fakes/fake_rpc.h"
+#include "tests/unit/options_fixture.h"
 
 #define UUID "9698c135-e251-43b4-a80b-883ea19d8dbc" /* of the recorded instance */
 #define ALLOCATIONS "/allocations/" UUID
@@ -97,22 +97,11 @@ static Options *
 load_options(const Cloud *cloud)
 {
     const char *url = fake_http_url(cloud->http);
-    g_autofree char *path = g_build_filename(cloud->folder, "nova.conf", NULL);
-    g_autofree char *source = g_strconcat("file:", path, NULL);
     g_autofree char *text = g_strdup_printf(
         "[DEFAULT]\nhost = node1\ninstances_path = %s\n[placement]\nauth_type = none\nendpoint_override = %s\n"
         "[neutron]\nauth_type = none\nendpoint_override = %s\n", cloud->folder, url, url);
-    g_autoptr(GPtrArray) sources = g_ptr_array_new(), overrides = g_ptr_array_new();
-    g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
-    OptionsArguments arguments = {sources, overrides, NULL};
-    Options *options = NULL;
-    char *error = NULL;
 
-    assert_true(g_file_set_contents(path, text, -1, NULL));
-    g_ptr_array_add(sources, source);
-    if (!options_load(&arguments, &options, warnings, &error))
-        fail_msg("%s", error);
-    return options;
+    return load_options_text(cloud->folder, text);
 }
 
 static int

@@ -12,9 +12,9 @@
 #include "compute/guest.h"
 #include "compute/node_facts.h"
 #include "compute/resource_tracker.h"
-#include "conf/options_load.h"
 #include "tests/fakes/fake_http.h"
 #include "tests/fakes/fake_rpc.h"
+#include "tests/unit/options_fixture.h"
 
 #define SERVER "00000000-0000-4000-8000-000000000001"
 #define OTHER "00000000-0000-4000-8000-000000000002"
@@ -143,22 +143,11 @@ write_domain(const Site *site)
 static Options *
 load_options(const Site *site)
 {
-    g_autofree char *path = g_build_filename(site->folder, "nova.conf", NULL);
-    g_autofree char *source = g_strconcat("file:", path, NULL);
     g_autofree char *text = g_strdup_printf(
         "[DEFAULT]\nhost = host1\ninstances_path = %s\n[placement]\nauth_type = none\nendpoint_override = %s\n",
         site->folder, fake_http_url(site->fake));
-    g_autoptr(GPtrArray) sources = g_ptr_array_new(), overrides = g_ptr_array_new();
-    g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
-    OptionsArguments arguments = {sources, overrides, NULL};
-    Options *options = NULL;
-    char *error = NULL;
 
-    assert_true(g_file_set_contents(path, text, -1, NULL));
-    g_ptr_array_add(sources, source);
-    if (!options_load(&arguments, &options, warnings, &error))
-        fail_msg("%s", error);
-    return options;
+    return load_options_text(site->folder, text);
 }
 
 static int

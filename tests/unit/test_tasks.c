@@ -13,8 +13,8 @@
 #include "agent/rpc/rpc_message.h"
 #include "compute/guest.h"
 #include "compute/tasks/tasks.h"
-#include "conf/options_load.h"
 #include "tests/fakes/fake_rpc.h"
+#include "tests/unit/options_fixture.h"
 
 #define N_SERVERS 1000
 #define SLICE 200 /* as agent/control/conductor_tasks.c asks */
@@ -190,24 +190,12 @@ queue_work(Host *host, const char *name, void (*work)(Host *, RequestContext *, 
 static Options *
 load_options(const Node *node)
 {
-    g_autofree char *path = g_build_filename(node->folder, "nova.conf", NULL);
     g_autofree char *text = g_strdup_printf(
         "[DEFAULT]\nhost = node1\ninstances_path = %s\nresize_confirm_window = 60\nrescue_timeout = 60\n"
         "instance_build_timeout = 60\nshelved_offload_time = 60\nreclaim_instance_interval = 60\n",
         node->folder);
 
-    g_autofree char *source = g_strconcat("file:", path, NULL);
-    g_autoptr(GPtrArray) sources = g_ptr_array_new(), overrides = g_ptr_array_new();
-    g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
-    OptionsArguments arguments = {sources, overrides, NULL};
-    Options *options = NULL;
-    char *error = NULL;
-
-    assert_true(g_file_set_contents(path, text, -1, NULL));
-    g_ptr_array_add(sources, source);
-    if (!options_load(&arguments, &options, warnings, &error))
-        fail_msg("%s", error);
-    return options;
+    return load_options_text(node->folder, text);
 }
 
 static int
