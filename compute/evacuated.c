@@ -4,7 +4,6 @@
 
 #include <string.h>
 
-#include "agent/base/json.h"
 #include "agent/base/log.h"
 #include "agent/control/conductor_moves.h"
 #include "agent/control/conductor_tasks.h"
@@ -59,12 +58,6 @@ evacuated_is(const GPtrArray *migrations, const Host *host, const Instance *inst
     return false;
 }
 
-static bool
-is_deleted(const Instance *instance)
-{
-    return json_get_bool(instance->base.kept, "deleted", false);
-}
-
 typedef struct Left {
     bool disks, folder; /* not the other host's */
 } Left;
@@ -92,7 +85,7 @@ remove_guest(Host *host, RequestContext *ctx, Instance *instance, const char *ot
 
     if (!bdms)
         return false;
-    if (!is_deleted(instance))
+    if (!instance_is_deleted(instance))
         left = (Left){!disks_are_shared(host->options), !recovery_shares_folder(host, ctx, instance->uuid, other)};
     devices = block_device_info_make(instance, bdms, VOLUMES_CONNECTED);
     if (!step_destroy_guest(host, instance, network, !left.folder, err))
@@ -105,7 +98,7 @@ remove_guest(Host *host, RequestContext *ctx, Instance *instance, const char *ot
 static bool
 end_allocation(Host *host, RequestContext *ctx, const Instance *instance, NovaError **err)
 {
-    return is_deleted(instance) ||
+    return instance_is_deleted(instance) ||
            placement_remove_tree_from_allocations(host->placement, ctx, instance->uuid,
                                                   resource_tracker_node_uuid(host->tracker), err);
 }
@@ -132,7 +125,7 @@ clean_up(Host *host, RequestContext *ctx, Instance *instance)
 
     if (migrations && migrations->len == 0)
         return;
-    if (migrations && !is_deleted(instance) && !evacuated_is(migrations, host, instance)) {
+    if (migrations && !instance_is_deleted(instance) && !evacuated_is(migrations, host, instance)) {
         LOG_INFO("The instance has been evacuated from this host and is here again");
         if (!complete(host, ctx, migrations, &error))
             LOG_WARNING("Completing the evacuation: %s", nova_error_details(error));

@@ -27,8 +27,8 @@ remove_guest(Host *host, const char *uuid)
     return !error;
 }
 
-static void
-remove_switch_ports(Host *host, const char *uuid)
+void
+recovery_remove_switch_ports(Host *host, const char *uuid)
 {
     int timeout_ms = vif_switch_timeout_ms(host->options);
     g_autoptr(NovaError) error = NULL;
@@ -51,7 +51,7 @@ remove_all_here(Host *host, const char *uuid, bool has_disks, bool has_folder)
 
     if (!remove_guest(host, uuid))
         return false;
-    remove_switch_ports(host, uuid);
+    recovery_remove_switch_ports(host, uuid);
     if (has_disks && !disks_remove_volumes(host->options, uuid, &error))
         LOG_ERROR("Removing the disks of %s: %s", uuid, nova_error_details(error));
     if (has_folder)

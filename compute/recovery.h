@@ -6,6 +6,9 @@
 
 #include "compute/operation.h"
 
+/* Those that the switch knows as the instance's. */
+void recovery_remove_switch_ports(Host *host, const char *uuid);
+
 /* The host's part: domain, switch ports, disks, files. No other host has the server. False: the domain stays,
  * and all the rest, which it may use. */
 bool recovery_remove_local(Host *host, const char *uuid);

@@ -73,9 +73,10 @@ child_main(const Child *child)
         _exit(126);
     if (syscall(SYS_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */) < 0 && errno != ENOSYS)
         _exit(126);
+    reset_signals();
+    /* Last: what comes between a limit and execve would be under it, a sanitizer's allocations as well. */
     limit(RLIMIT_AS, child->limits->address_space);
     limit(RLIMIT_CPU, child->limits->cpu_s);
-    reset_signals();
     execve(child->path, child->argv, child->environment);
     _exit(127);
 }

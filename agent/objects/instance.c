@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/base/json.h"
+
 /* clang-format off */
 static const ObjectField instance_info_cache_fields[] = {
     {"instance_uuid", FIELD_STRING, offsetof(InstanceInfoCache, instance_uuid), NULL, NULL},
@@ -143,6 +145,12 @@ append_conversion(GString *name, const char *at, const Instance *instance)
         g_string_append(name, digits);
     }
     return at[flags] ? at + flags + 1 : at + flags;
+}
+
+bool
+instance_is_deleted(const Instance *instance)
+{
+    return json_get_bool(instance->base.kept, "deleted", false);
 }
 
 char *

@@ -102,5 +102,8 @@ Instance *instance_from_json(const json_t *primitive, NovaError **err) G_GNUC_WA
 void instance_free(Instance *instance);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Instance, instance_free)
 
+/* Read with read_deleted: the database knows it as deleted. */
+bool instance_is_deleted(const Instance *instance);
+
 /* The domain's name by instance_name_template ("instance-%08x"); caller frees. */
 char *instance_make_name(const Instance *instance, const char *name_template);

@@ -13,6 +13,7 @@
 #include "compute/ops/ops.h"
 #include "compute/ops/steps.h"
 #include "compute/ops/volume_steps.h"
+#include "compute/recovery.h"
 #include "storage/disks.h"
 
 typedef struct Visit {
@@ -101,6 +102,8 @@ destroy(Host *host, RequestContext *ctx, Instance *instance, NovaError **err)
     instance_events_cancel(host->events, instance->uuid);
     if (!bdms || !step_destroy_guest(host, instance, network, false, err))
         return false;
+    /* The API that deleted it without an agent has emptied its info cache. */
+    recovery_remove_switch_ports(host, instance->uuid);
     volumes_forget_detached(host, ctx, bdms);
     volumes_release(&op, bdms);
     if (!step_remove_files(host, instance, err) ||

@@ -4,7 +4,6 @@
 #define LOG_NAME "kilonova.tasks.orphans"
 #include "compute/tasks/tasks.h"
 
-#include "agent/base/json.h"
 #include "agent/base/log.h"
 #include "agent/control/conductor_tasks.h"
 #include "compute/guest.h"
@@ -57,7 +56,7 @@ queue_idle(Instance **instance, void *user)
 {
     Search *search = user;
 
-    if (((*instance)->task_state == TASK_STATE_NONE || json_get_bool((*instance)->base.kept, "deleted", false)) &&
+    if (((*instance)->task_state == TASK_STATE_NONE || instance_is_deleted(*instance)) &&
         !search->host->has_request(search->host, (*instance)->uuid, NULL))
         search->host->queue_work(search->host, "_remove_orphan_ports", remove_orphans, search->ctx,
                                  g_steal_pointer(instance));

@@ -3,7 +3,7 @@
 import tempfile
 import time
 
-from lab import AGENT_LOG, HOST, LabTest, agent, agent_pid, virsh, wait
+from lab import AGENT_LOG, HOST, LabTest, agent, agent_pid, sql, virsh, wait
 
 
 class Power(LabTest):
@@ -91,3 +91,17 @@ class Power(LabTest):
         for server in (ran, lost, was_off):
             self.delete(server)
         self.assert_nothing_left()
+
+    def test_what_the_api_deleted_by_itself_is_removed(self):
+        """It takes the host for dead, empties the info cache and tells nobody: the port is looked for in the switch."""
+        self.configure("DEFAULT.running_deleted_instance_poll_interval=2", "DEFAULT.periodic_fuzzy_delay=0")
+        service = f"WHERE `binary` = 'nova-compute' AND host = '{HOST}'"
+        server = self.create("unseen", networks=["provider"])
+        folder = self.instance_folder(server)
+        self.addCleanup(sql, f"UPDATE nova.services SET forced_down = 0 {service}")
+        sql(f"UPDATE nova.services SET forced_down = 1 {service}")
+        self.compute.delete_server(server.id)
+        self.wait_gone(server)
+        wait(30, "its files removed", lambda: not folder.exists())
+        self.assert_nothing_left()
+        self.assertNotIn("Periodic cleanup failed", AGENT_LOG.read_text(errors="replace").split(f"{server.id}] Destroying")[-1])

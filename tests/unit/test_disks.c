@@ -81,7 +81,12 @@ tear_down(void **state)
 static bool
 create(Bench *bench, NovaError **err)
 {
-    return disks_create(bench->options, bench->cache, NULL, UUID, &bench->plan, NULL, err);
+    g_autoptr(NovaError) unasked = NULL;
+    bool made = disks_create(bench->options, bench->cache, NULL, UUID, &bench->plan, NULL, err ? err : &unasked);
+
+    if (unasked)
+        print_message("%s\n", nova_error_details(unasked));
+    return made;
 }
 
 static void
