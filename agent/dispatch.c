@@ -21,7 +21,6 @@
 #define RESUME_PAUSE_US (2 * G_USEC_PER_SEC)
 
 /* Notes of ours in the journal. */
-#define NOTE_EVENT_STARTED "event started"
 #define NOTE_SUCCEEDED "event finished"
 #define NOTE_FAILED "event failed"
 
@@ -213,16 +212,18 @@ fail_migration(Operation *op)
     LOG_DEBUG("Error setting migration status for instance: %s", nova_error_details(failure));
 }
 
+/* Nova finishes one row of a name only: what a process before us has started is not started again. */
 static bool
 start_event(Operation *op, const char *event, NovaError **err)
 {
-    if (operation_has_note(op, NOTE_EVENT_STARTED))
-        return true;
-    if (!conductor_event_start(op->host->conductor, op->ctx, op->instance->uuid, event,
-                               op->host->name, err))
+    const Host *host = op->host;
+    bool is_started = false;
+
+    if (op->is_resumed && !conductor_event_find(host->conductor, op->ctx, op->instance->uuid, event,
+                                                host->name, &is_started, err))
         return false;
-    operation_note(op, NOTE_EVENT_STARTED);
-    return true;
+    return is_started ||
+           conductor_event_start(host->conductor, op->ctx, op->instance->uuid, event, host->name, err);
 }
 
 static void
@@ -771,7 +772,13 @@ dispatcher_call_method(Operation *op, const char *name, json_t *args, NovaError 
 {
     const Method *method = method_find(name);
     Operation inner = {
-        .host = op->host, .ctx = op->ctx, .method = name, .instance = op->instance, .args = args};
+        .host = op->host,
+        .ctx = op->ctx,
+        .method = name,
+        .instance = op->instance,
+        .args = args,
+        .is_resumed = op->is_resumed,
+    };
     bool ok;
 
     g_assert(method);

@@ -44,7 +44,8 @@ static const char *const instance_versions[] = {
 };
 
 static const char *const small_versions[] = {
-    "InstanceActionEvent", "1.4", "InstanceAction", "1.2", "InstanceFault", "1.2",
+    "InstanceActionEventList", "1.1", "InstanceActionEvent", "1.4", "InstanceActionList", "1.1",
+    "InstanceAction", "1.2", "InstanceFault", "1.2",
     "VirtualInterface", "1.3", "VirtualInterfaceList", "1.0", "ConsoleAuthToken", "1.3",
     "InstanceGroup", "1.11", "ComputeNodeList", "1.17", "InstanceInfoCache", "1.5",
     "ShareMappingList", "1.0", "ShareMapping", "1.1", NULL,
@@ -550,6 +551,65 @@ conductor_instances_by_filters(Conductor *conductor, const RequestContext *ctx, 
 
     return class_action_list(conductor, ctx, &INSTANCE_TYPE, "InstanceList", "get_by_filters", args,
                              kwargs, err);
+}
+
+/* The data of the objects of a list's primitive; borrowed. */
+static const json_t *
+data_at(const json_t *list, size_t i)
+{
+    return json_get_object(json_array_get(json_path(list, "nova_object.data", "objects", NULL), i),
+                           "nova_object.data");
+}
+
+/* The action that Nova takes an event of this request to; the newest for requests of no user. -1: none. */
+static int64_t
+find_action_id(const json_t *actions, const RequestContext *ctx)
+{
+    const json_t *action;
+
+    for (size_t i = 0; (action = data_at(actions, i)); i++)
+        if (strcmp(json_get_string(action, "request_id", ""), ctx->request_id) == 0)
+            return json_get_int(action, "id", -1);
+    return *ctx->project_id ? -1 : json_get_int(data_at(actions, 0), "id", -1);
+}
+
+static bool
+has_event(const json_t *events, const char *name, const char *host)
+{
+    const json_t *event;
+
+    for (size_t i = 0; (event = data_at(events, i)); i++)
+        if (strcmp(json_get_string(event, "event", ""), name) == 0 &&
+            strcmp(json_get_string(event, "host", ""), host) == 0)
+            return true;
+    return false;
+}
+
+bool
+conductor_event_find(Conductor *conductor, const RequestContext *ctx, const char *uuid,
+                     const char *event, const char *host, bool *ret_found, NovaError **err)
+{
+    json_auto_t *of_instance = json_pack("[s]", uuid);
+    json_auto_t *actions = conductor_class_action(conductor, ctx, "InstanceActionList",
+                                                  "get_by_instance_uuid", of_instance, NULL, err);
+    json_auto_t *of_action = NULL;
+    json_auto_t *events = NULL;
+    int64_t id;
+
+    if (!actions)
+        return false;
+    id = find_action_id(actions, ctx);
+    if (id < 0) {
+        *ret_found = false;
+        return true;
+    }
+    of_action = json_pack("[I]", (json_int_t)id);
+    events = conductor_class_action(conductor, ctx, "InstanceActionEventList", "get_by_action",
+                                    of_action, NULL, err);
+    if (!events)
+        return false;
+    *ret_found = has_event(events, event, host);
+    return true;
 }
 
 bool

@@ -103,6 +103,10 @@ GPtrArray *conductor_instances_by_filters(Conductor *conductor, const RequestCon
                                           json_t *filters, const char *const *attributes,
                                           NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
+/* Has this host started the event for this request, whether it is over or not? */
+bool conductor_event_find(Conductor *conductor, const RequestContext *ctx, const char *uuid,
+                          const char *event, const char *host, bool *ret_found, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
 bool conductor_event_start(Conductor *conductor, const RequestContext *ctx, const char *uuid,
                            const char *event, const char *host, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
