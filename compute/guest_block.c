@@ -8,8 +8,6 @@
 #include "compute/guest_xml.h"
 #include "compute/libvirt_auto.h"
 
-#define POLL_US (500 * 1000)
-
 /* A guest that is deleted meanwhile is InstanceNotFound. */
 static bool
 block_error_set(NovaError **err, const Guest *guest, const char *what)
@@ -82,11 +80,13 @@ guest_block_wait_mirrored(Guest *guest, const char *target, NovaError **err)
     bool done = false;
 
     for (;;) {
+        uint64_t serial = hypervisor_event_serial(guest->hypervisor);
+
         if (!is_mirrored(guest, target, &done, err))
             return false;
         if (done)
             return true;
-        g_usleep(POLL_US);
+        hypervisor_wait_event(guest->hypervisor, serial, g_get_monotonic_time() + BLOCK_JOB_PATIENCE_US);
     }
 }
 

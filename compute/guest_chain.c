@@ -5,8 +5,6 @@
 #include "compute/guest_private.h"
 #include "compute/libvirt_auto.h"
 
-#define POLL_US (500 * 1000)
-
 bool
 guest_chain_grow(Guest *guest, const char *snapshot_xml, bool quiesce, NovaError **err)
 {
@@ -51,10 +49,11 @@ guest_chain_wait(Guest *guest, const char *target, NovaError **err)
     virDomainBlockJobInfo info;
 
     for (;;) {
+        uint64_t serial = hypervisor_event_serial(guest->hypervisor);
         int found = virDomainGetBlockJobInfo(guest->domain, target, &info, 0);
 
         if (found <= 0)
             return found == 0 || libvirt_error_set(err, "watching a disk's job");
-        g_usleep(POLL_US);
+        hypervisor_wait_event(guest->hypervisor, serial, g_get_monotonic_time() + BLOCK_JOB_PATIENCE_US);
     }
 }

@@ -7,6 +7,9 @@
 
 #include "compute/guest.h"
 
+/* Of the watch for the end of a block job, which is woken by libvirt's events: how long one that is lost is believed. */
+#define BLOCK_JOB_PATIENCE_US (5 * G_USEC_PER_SEC)
+
 struct Guest {
     Hypervisor *hypervisor;
     virDomainPtr domain;

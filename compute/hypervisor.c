@@ -203,6 +203,13 @@ on_close(virConnectPtr connection, int reason, void *user)
         hypervisor->callbacks.connection(close_reason(reason), hypervisor->callbacks.user);
 }
 
+static void
+on_block_job(virConnectPtr connection G_GNUC_UNUSED, virDomainPtr domain G_GNUC_UNUSED,
+             const char *target G_GNUC_UNUSED, int type G_GNUC_UNUSED, int status G_GNUC_UNUSED, void *user)
+{
+    note_event(user);
+}
+
 /* A driver without such devices (test:///) has no such events. */
 static void
 register_device_events(virConnectPtr connection, Hypervisor *hypervisor)
@@ -212,8 +219,10 @@ register_device_events(virConnectPtr connection, Hypervisor *hypervisor)
                                          NULL) < 0 ||
         virConnectDomainEventRegisterAny(connection, NULL, VIR_DOMAIN_EVENT_ID_DEVICE_REMOVAL_FAILED,
                                          VIR_DOMAIN_EVENT_CALLBACK(on_device_removal_failed),
-                                         hypervisor, NULL) < 0)
-        LOG_DEBUG("libvirt at %s tells nothing of removed devices", hypervisor->uri);
+                                         hypervisor, NULL) < 0 ||
+        virConnectDomainEventRegisterAny(connection, NULL, VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2,
+                                         VIR_DOMAIN_EVENT_CALLBACK(on_block_job), hypervisor, NULL) < 0)
+        LOG_DEBUG("libvirt at %s tells nothing of removed devices and of jobs", hypervisor->uri);
 }
 
 /* Called with the lock held: libvirt's calls here last at most as long as its keepalive. */

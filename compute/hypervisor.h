@@ -95,7 +95,7 @@ bool hypervisor_is_connected(Hypervisor *hypervisor);
 /* libvirt's handle for guest.c: a new reference; virConnectClose() it. Not for other folders. */
 void *hypervisor_ref_connection(Hypervisor *hypervisor, NovaError **err);
 
-/* Blocks until a lifecycle event of that domain arrives after 'serial' was taken, or the deadline
+/* Blocks until an event of the life or of a block job of any domain arrives after 'serial' was taken, or the deadline
  * (g_get_monotonic_time()). Take the serial first, then look at the domain, then wait. */
 uint64_t hypervisor_event_serial(Hypervisor *hypervisor);
 bool hypervisor_wait_event(Hypervisor *hypervisor, uint64_t serial, int64_t deadline_us);

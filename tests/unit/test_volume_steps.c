@@ -819,6 +819,7 @@ a_deleted_server_that_is_reaped_lets_go_of_its_volumes(void **state)
     host->hypervisor = hypervisor_new("test:///default", &nobody);
     host->neutron = neutron_new(cloud->fake.keystone, host->conductor, options);
     host->events = instance_events_new();
+    host->ovsdb = ovsdb_new(&(OvsdbSettings){.connection = "unix:/nonexistent"});
     reply_exported(cloud, "a1");
     fake_cloud_reply(&cloud->fake, "GET", "/v3/attachments/a2", 404, "{}");
     fake_cloud_reply(&cloud->fake, "DELETE", "/v3/attachments/a1", 200, "{\"attachments\": []}");
@@ -827,6 +828,7 @@ a_deleted_server_that_is_reaped_lets_go_of_its_volumes(void **state)
     task_cleanup_running_deleted_instances(host, cloud->fake.ctx);
     assert_int_equal(fake_http_n_unused(cloud->fake.http), 0);
     assert_int_equal(fake_http_n_unexpected(cloud->fake.http), 0);
+    ovsdb_free(host->ovsdb);
     instance_events_free(host->events);
     neutron_free(host->neutron);
 }
