@@ -290,13 +290,15 @@ unique_of(const GuestRequest *request, const char *prefix, const char *key,
           NovaError **err)
 {
     const char *value;
-    g_autofree char *list = g_strjoinv(", ", (char **)allowed);
 
     if (!request_unique(request, prefix, key, &value, err))
         return false;
-    if (value && (*value || strict) && !is_one_of(value, allowed))
+    if (value && (*value || strict) && !is_one_of(value, allowed)) {
+        g_autofree char *list = g_strjoinv(", ", (char **)allowed);
+
         return nova_error_set(err, NOVA_ERROR_INVALID, "Invalid %s '%s'. Allowed values: %s.",
                               what, value, list);
+    }
     *ret_value = value && *value ? value : NULL;
     return true;
 }

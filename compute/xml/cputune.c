@@ -3,15 +3,20 @@
 
 #include "compute/xml/domain_build.h"
 
-static const char *const quota_names[] = {"shares", "quota", "period"};
+static const struct {
+    const char *element;
+    const char *extra_spec;
+} quotas[] = {
+    {"shares", "quota:cpu_shares"},
+    {"quota", "quota:cpu_quota"},
+    {"period", "quota:cpu_period"},
+};
 
 static bool
 wants_quota(const DomainBuild *build)
 {
-    for (unsigned i = 0; i < G_N_ELEMENTS(quota_names); i++) {
-        g_autofree char *key = g_strconcat("quota:cpu_", quota_names[i], NULL);
-
-        if (request_flavor(&build->request, key))
+    for (unsigned i = 0; i < G_N_ELEMENTS(quotas); i++) {
+        if (request_flavor(&build->request, quotas[i].extra_spec))
             return true;
     }
     return false;
@@ -40,9 +45,8 @@ build_cpu_quota(DomainBuild *build, NovaError **err)
     if (!build->cputune)
         build->cputune = xml_node(build->document, "cputune");
     pins = xml_first(build->cputune);
-    for (unsigned i = 0; i < G_N_ELEMENTS(quota_names); i++) {
-        g_autofree char *key = g_strconcat("quota:cpu_", quota_names[i], NULL);
-        const char *text = request_flavor(&build->request, key);
+    for (unsigned i = 0; i < G_N_ELEMENTS(quotas); i++) {
+        const char *text = request_flavor(&build->request, quotas[i].extra_spec);
         g_autofree char *value = NULL;
         xmlNode *node;
 
@@ -51,7 +55,7 @@ build_cpu_quota(DomainBuild *build, NovaError **err)
         value = python_int_text(text, err);
         if (!value)
             return false;
-        node = xml_node(build->document, quota_names[i]);
+        node = xml_node(build->document, quotas[i].element);
         xml_set_text(node, value);
         insert(build->cputune, pins, node);
     }

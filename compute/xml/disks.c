@@ -164,11 +164,17 @@ use_backend(const DomainBuild *build, ImageBackend backend, const char *name, Gu
 static void
 limit_io(const DomainBuild *build, GuestDisk *disk)
 {
-    for (unsigned i = READ_BYTES_SEC; i <= TOTAL_IOPS_SEC; i++) {
-        g_autofree char *key = g_strconcat("quota:disk_", io_tune_names[i], NULL);
+    static const char *const keys[] = {
+        [READ_BYTES_SEC] = "quota:disk_read_bytes_sec",
+        [READ_IOPS_SEC] = "quota:disk_read_iops_sec",
+        [WRITE_BYTES_SEC] = "quota:disk_write_bytes_sec",
+        [WRITE_IOPS_SEC] = "quota:disk_write_iops_sec",
+        [TOTAL_BYTES_SEC] = "quota:disk_total_bytes_sec",
+        [TOTAL_IOPS_SEC] = "quota:disk_total_iops_sec",
+    };
 
-        disk->io_tunes[i] = g_strdup(request_flavor(&build->request, key));
-    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(keys); i++)
+        disk->io_tunes[i] = g_strdup(request_flavor(&build->request, keys[i]));
 }
 
 static bool

@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#define INT_TEXT_SIZE sizeof("-9223372036854775808")
+
 typedef enum XmlFault {
     XML_FAULT_NONE,
     XML_FAULT_TYPE,  /* None where text is needed */
@@ -78,6 +80,8 @@ xml_child(xmlNode *parent, const char *name)
 static bool
 is_xml_text(const char *text)
 {
+    unsigned char seen = 0;
+
     for (const char *p = text; *p; p++) {
         unsigned char c = (unsigned char)*p;
 
@@ -85,8 +89,9 @@ is_xml_text(const char *text)
             return false;
         if (c == 0xef && (unsigned char)p[1] == 0xbf && (unsigned char)p[2] >= 0xbe)
             return false;
+        seen |= c;
     }
-    return g_utf8_validate(text, -1, NULL);
+    return seen < 0x80 || g_utf8_validate(text, -1, NULL);
 }
 
 static bool
@@ -108,6 +113,13 @@ xml_set_text(xmlNode *node, const char *text)
     xmlAddChild(node, xmlNewDocText(node->doc, BAD_CAST text));
 }
 
+static const char *
+int_text(char text[INT_TEXT_SIZE], int64_t value)
+{
+    g_snprintf(text, INT_TEXT_SIZE, "%" PRId64, value);
+    return text;
+}
+
 xmlNode *
 xml_child_text(xmlNode *parent, const char *name, const char *text)
 {
@@ -120,10 +132,9 @@ xml_child_text(xmlNode *parent, const char *name, const char *text)
 xmlNode *
 xml_child_int(xmlNode *parent, const char *name, int64_t value)
 {
-    char text[24];
+    char text[INT_TEXT_SIZE];
 
-    g_snprintf(text, sizeof(text), "%" PRId64, value);
-    return xml_child_text(parent, name, text);
+    return xml_child_text(parent, name, int_text(text, value));
 }
 
 xmlNode *
@@ -152,7 +163,9 @@ xml_attr_if(xmlNode *node, const char *name, const char *value)
 void
 xml_attr_int(xmlNode *node, const char *name, int64_t value)
 {
-    xml_attr_printf(node, name, "%" PRId64, value);
+    char text[INT_TEXT_SIZE];
+
+    xml_attr(node, name, int_text(text, value));
 }
 
 void
