@@ -1,5 +1,6 @@
 libkilonova_a_SOURCES += \
 	agent/rpc/amqp_backoff.c agent/rpc/amqp_backoff.h \
+	agent/rpc/amqp_body.c agent/rpc/amqp_body.h \
 	agent/rpc/amqp_connect.c agent/rpc/amqp_connect.h \
 	agent/rpc/amqp_link.c agent/rpc/amqp_link.h \
 	agent/rpc/amqp_sender.c agent/rpc/amqp_sender.h \
@@ -13,7 +14,7 @@ libkilonova_a_SOURCES += \
 	agent/rpc/transport_settings_private.h \
 	agent/rpc/transport_url.c agent/rpc/transport_url.h
 
-unit_tests += tests/unit/test_rpc_transport tests/unit/test_rpc_message tests/unit/test_amqp_backoff tests/unit/test_amqp_sender
+unit_tests += tests/unit/test_rpc_transport tests/unit/test_rpc_message tests/unit/test_amqp_backoff tests/unit/test_amqp_body tests/unit/test_amqp_sender
 fuzz_programs += tests/fuzz/fuzz_envelope
 tests_fuzz_fuzz_envelope_SOURCES = tests/fuzz/fuzz_envelope.c tests/fuzz/replay.c
 

@@ -6,6 +6,7 @@
 
 #include "agent/base/fail_point.h"
 #include "agent/base/log.h"
+#include "agent/rpc/amqp_body.h"
 #include "agent/rpc/amqp_link.h"
 #include "agent/rpc/queue_names.h"
 #include "agent/rpc/rpc_message.h"
@@ -69,19 +70,12 @@ deliver(RpcClient *client, RpcReply *reply)
 }
 
 static void
-take_delivery(RpcClient *client, const AmqpEvent *event)
+take_delivery(RpcClient *client, AmqpEvent *event)
 {
-    g_autoptr(RpcReply) reply = NULL;
     NovaError *error = NULL;
+    g_autoptr(RpcReply) reply =
+        amqp_body_open(event, &error) ? rpc_reply_parse(event->body, event->length, &error) : NULL;
 
-    if (event->is_too_large)
-        nova_error_set(&error, NOVA_ERROR_VALUE_ERROR, "the body is larger than %d MiB",
-                       RPC_MAX_BODY_BYTES >> 20);
-    else if (event->compression)
-        nova_error_set(&error, NOVA_ERROR_VALUE_ERROR, "compression %s is not supported",
-                       event->compression);
-    else
-        reply = rpc_reply_parse(event->body, event->length, &error);
     if (!reply) {
         LOG_ERROR("Failed to process message from %s ... skipping it: %s", client->reply_q,
                   nova_error_message(error));
@@ -124,7 +118,7 @@ check_subscription(RpcClient *client)
 }
 
 static void
-take_event(RpcClient *client, const AmqpEvent *event)
+take_event(RpcClient *client, AmqpEvent *event)
 {
     switch (event->kind) {
     case AMQP_EVENT_CANCELLED:

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/base/log.h"
+#include "agent/rpc/amqp_body.h"
 #include "agent/rpc/amqp_link.h"
 #include "agent/rpc/queue_names.h"
 #include "agent/rpc/rpc_message_private.h"
@@ -214,19 +215,9 @@ find_subscription(RpcServer *server, const char *tag)
 }
 
 static RpcRequest *
-parse_delivery(const AmqpEvent *event, NovaError **err)
+parse_delivery(AmqpEvent *event, NovaError **err)
 {
-    if (event->is_too_large) {
-        nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "the body is larger than %d MiB",
-                       RPC_MAX_BODY_BYTES >> 20);
-        return NULL;
-    }
-    if (event->compression) {
-        nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "compression %s is not supported",
-                       event->compression);
-        return NULL;
-    }
-    return rpc_request_parse(event->body, event->length, err);
+    return amqp_body_open(event, err) ? rpc_request_parse(event->body, event->length, err) : NULL;
 }
 
 /* The journal sees the body as it came. False: the request must stay with the broker. */

@@ -352,8 +352,19 @@ class OsloCallsUs(RpcCase):
         text = "x" * (5 << 20)
         self.assertEqual(self.client(self.transport()).call({}, "echo", text=text)["text"], text)
 
+    def test_compressed_message(self):
+        self.start_echo()
+        client = self.client(self.transport("kombu_compression=gzip"))
+        self.assertEqual(client.call({}, "echo", text="ü" * 10000), {"text": "ü" * 10000})
+
 
 class WeCallOslo(RpcCase):
+    def test_compressed_reply(self):
+        peer_topic = self.topic + "peer"
+        self.peer(self.transport("kombu_compression=gzip"), peer_topic)
+        echo = self.start_echo()
+        self.assertEqual(echo.do(do="call", topic=peer_topic, args={"a": "ü" * 10000}), {"result": {"a": "ü" * 10000}})
+
     def test_call_cast_failure_fanout_timeout(self):
         peer_topic = self.topic + "peer"
         endpoint = self.peer(self.transport(), peer_topic)
