@@ -30,6 +30,8 @@ typedef enum MethodFlags {
     DURABLE = 1 << 6,
     /* ... but not when the task of the request is no longer set: then it was over. */
     WHILE_TASK = 1 << 7,
+    /* ... nor, as with WHILE_TASK, when another host has the server by now: its volumes are in use there. */
+    WHILE_HERE = 1 << 10,
     /* Nobody waits for the answer of a call that was killed, but it has something to undo: the handler is
      * called again, with op->is_resumed. */
     UNDOES = 1 << 9,

@@ -69,11 +69,13 @@ is_task_over(const ResumeCase *resume)
 ResumeVerdict
 resume_judge(const ResumeCase *resume)
 {
-    bool while_task = resume->method->flags & WHILE_TASK;
+    unsigned flags = resume->method->flags;
+    bool while_task = flags & WHILE_TASK;
 
-    if (while_task && resume->now && (is_task_over(resume) || is_not_ours(resume)))
+    if (resume->now && ((while_task && is_task_over(resume)) ||
+                        (flags & (WHILE_TASK | WHILE_HERE) && is_not_ours(resume))))
         return RESUME_OVER;
-    if ((resume->is_call && !(resume->method->flags & UNDOES)) ||
+    if ((resume->is_call && !(flags & UNDOES)) ||
         (while_task && resume->n_begun >= OPERATION_MAX_ATTEMPTS))
         return RESUME_GIVE_UP;
     return RESUME_AGAIN;

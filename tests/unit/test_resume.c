@@ -61,6 +61,7 @@ a_caller_waits_for_its_timeout_and_a_cast_for_ever(void **state)
 
 /* ---- what becomes of a request that was begun ---- */
 
+static const Method of_volume = {.name = "attach_volume", .flags = DURABLE | WHILE_HERE};
 static const Method tasked = {.name = "pause_instance", .flags = DURABLE | WHILE_TASK};
 static const Method untasked = {.name = "build_and_run_instance", .flags = DURABLE};
 
@@ -109,6 +110,8 @@ an_instance_of_another_host_is_left_alone(void **state)
     (void)state;
     assert_int_equal(judge(&tasked, TASK_STATE_PAUSING, TASK_STATE_PAUSING, "there"), RESUME_OVER);
     assert_int_equal(judge(&tasked, TASK_STATE_PAUSING, TASK_STATE_PAUSING, NULL), RESUME_AGAIN);
+    assert_int_equal(judge(&of_volume, TASK_STATE_NONE, TASK_STATE_NONE, "there"), RESUME_OVER);
+    assert_int_equal(judge(&of_volume, TASK_STATE_NONE, TASK_STATE_NONE, "here"), RESUME_AGAIN);
 }
 
 static void
