@@ -204,7 +204,7 @@ def cinder():
                     'glance_api_servers': GLANCE, 'api_paste_config': f'{conf}/api-paste.ini',
                     'resource_query_filters_file': f'{conf}/resource_filters.json',
                     'rootwrap_config': f'{conf}/rootwrap.conf', 'enabled_backends': 'files',
-                    'default_volume_type': 'files'},
+                    'default_volume_type': os.environ.get('LAB_VOLUME_TYPE', 'files')},
         'files': {'volume_driver': 'lab_files.FilesDriver', 'volume_backend_name': 'files',
                   'files_folder': f'{STATE}/cinder/volumes'},
         'database': database('cinder'),

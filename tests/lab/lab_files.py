@@ -31,7 +31,7 @@ class FilesDriver(driver.VolumeDriver):
         self._stats = {
             'volume_backend_name': self.configuration.safe_get('volume_backend_name'),
             'vendor_name': 'lab', 'driver_version': self.VERSION, 'storage_protocol': 'file',
-            'pools': [{'pool_name': 'files', 'total_capacity_gb': 1000, 'free_capacity_gb': 1000,
+            'pools': [{'pool_name': 'files', 'total_capacity_gb': 100, 'free_capacity_gb': 100,
                        'reserved_percentage': 0, 'multiattach': True, 'thick_provisioning_support': True}]}
 
     def _path(self, volume_or_snapshot):
