@@ -51,7 +51,7 @@ image_ref_alt = {other_image}
 flavor_ref = {flavor}
 flavor_ref_alt = {bigger_flavor}
 fixed_network_name = provider
-build_timeout = 600
+build_timeout = 1200
 build_interval = 1
 min_compute_nodes = 1
 max_microversion = latest
@@ -64,7 +64,8 @@ vnc_console = true
 hostname_fqdn_sanitization = true
 cold_migration = false
 live_migration = false
-attach_encrypted_volume = false
+attach_encrypted_volume = true
+volume_multiattach = true
 scheduler_enabled_filters = {filters}
 
 [validation]
@@ -73,21 +74,25 @@ connect_method = fixed
 network_for_ssh = provider
 image_ssh_user = root
 image_alt_ssh_user = root
-connect_timeout = 20
-ssh_timeout = 600
-ping_timeout = 300
+connect_timeout = 30
+ssh_timeout = 1800
+ping_timeout = 900
 
 [network]
 project_network_cidr = 198.51.100.0/24
+public_network_id = {public}
 
 [network-feature-enabled]
 ipv6 = false
-floating_ips = false
+floating_ips = true
+qos_min_bw_and_pps = true
+qos_placement_physnet = physnet1
+provider_net_base_segmentation_id = 150
 api_extensions = {extensions}
 
 [volume]
-storage_protocol = file
-vendor_name = lab
+storage_protocol = ceph
+volume_type_multiattach = multiattach
 
 [volume-feature-enabled]
 backup = false
@@ -118,9 +123,10 @@ def main(path):
     images = {image.name: image.id for image in cloud.image.images()}
     flavors = {flavor.name: flavor.id for flavor in cloud.compute.flavors()}
     extensions = sorted(extension.alias for extension in cloud.network.extensions())
+    public = cloud.network.find_network("provider", ignore_missing=False).id
     path.write_text(TEMPLATE.format(
         **os.environ, lab=os.environ["LAB_DIR"], work=path.parent, filters=FILTERS, extensions=", ".join(extensions),
-        image=images["guest"], other_image=images["guest-other"],
+        public=public, image=images["guest"], other_image=images["guest-other"],
         flavor=flavors["tempest"], bigger_flavor=flavors["tempest-bigger"]))
 
 

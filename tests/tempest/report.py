@@ -14,8 +14,11 @@ HEAD = """\
 
 One control plane (OpenStack 2026.2, `tests/lab`), one compute host, one of the two agents at a time. QEMU runs without
 KVM. `run_validation = true`: Tempest logs in to its guests by ssh on their fixed addresses, which are of the lab's flat provider network.
-The tests: `tempest.api.compute.servers`, `.images`, `.admin`, `.flavors`, `.keypairs`, `.limits`, `.test_quotas`, `.security_groups`,
-`tempest.scenario.test_server_basic_ops`, `test_server_advanced_ops` and `test_minimum_basic`.
+Volumes are on RBD (in files for kilonovad's rows of e7fef4f3cc, and what nova-compute ran before), floating addresses are those of Neutron's L3 agent.
+The tests: `tempest.api.compute.servers`, `.images`, `.admin`, `.flavors`, `.keypairs`, `.limits`, `.test_quotas`, `.security_groups`, `.volumes`,
+`.test_networks`, `tempest.scenario.test_server_basic_ops`, `test_server_advanced_ops`, `test_server_multinode`, `test_minimum_basic`,
+`test_volume_boot_pattern`, `test_stamp_pattern`, `test_encrypted_cinder_volumes`, `test_network_basic_ops`, `test_network_advanced_server_ops`,
+`test_network_qos_placement` and `test_security_groups_basic_ops`.
 
 """
 STATUS = {"ok": "passed", "failed": "failed", "skipped": "skipped", "later": "later", "none": "not run"}
@@ -24,7 +27,6 @@ OFF = {
     "cold_migration, live_migration, min_compute_nodes = 1": "the lab has one compute host",
     "change_password": "it asks for an agent in each guest of Tempest's: tests/functional/test_guest_agent.py has one",
     "personality": "the guest writes no injected files; the API has none from microversion 2.57 on",
-    "floating_ips, public_network_id": "the lab's Neutron has no router: guests are reached without",
     "spice_console": "the host offers VNC",
     "certified_image_ref": "no signed images",
 }
