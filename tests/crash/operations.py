@@ -343,6 +343,15 @@ class SwapVolume(Volume):
     def __init__(self, name):
         super().__init__(name, "swap_volume", False)  # it is attached before
 
+    def prepare(self, bench):
+        server = super().prepare(bench)
+        self.strangers = self.ids(bench) - {bench.volume().id}  # of a run that was ended, or of a point that left one
+        return server
+
+    @staticmethod
+    def ids(bench):
+        return {volume.id for volume in bench.cloud.block_storage.volumes()}
+
     def act(self, bench, server):
         self.kind = "files" if self.record(bench).volume_type == "ceph" else "ceph"
         bench.cloud.block_storage.retype_volume(bench.volume(), self.kind, "on-demand")
@@ -355,7 +364,7 @@ class SwapVolume(Volume):
         """Where it was or where it was to go."""
         in_ceph = self.record(bench).volume_type == "ceph"
         return (self.seen(bench, server) == self.all_see(True) and
-                [volume.id for volume in bench.cloud.block_storage.volumes()] == [bench.volume().id] and
+                self.ids(bench) - self.strangers == {bench.volume().id} and
                 all(("protocol='rbd'" in virsh("dumpxml", server.id, *more)) == in_ceph for more in ([], ["--inactive"])))
 
     def is_done(self, bench, server):

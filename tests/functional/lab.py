@@ -14,6 +14,8 @@ import time
 import unittest
 
 import openstack
+from keystoneauth1.exceptions import ClientException
+from openstack.exceptions import SDKException
 
 LAB = pathlib.Path(__file__).resolve().parents[1] / "lab"
 HOST = os.environ["LAB_HOST"]
@@ -78,6 +80,25 @@ def wait(seconds, what, check, every=0.2):
         if time.monotonic() > deadline:
             raise AssertionError(f"{what}: not within {seconds} s")
         time.sleep(every)
+
+
+def is_late(error):
+    """Whether a service gave no answer in time, or one behind it did not."""
+    status = getattr(error, "status_code", None) or getattr(error, "http_status", None)
+    return status is None or status >= 500
+
+
+def patiently(ask, *args, **kwargs):
+    """What ask() answers, asked again while services are too slow for each other; for what may be asked twice."""
+    deadline = time.monotonic() + 600
+    while True:
+        try:
+            return ask(*args, **kwargs)
+        except (SDKException, ClientException) as error:
+            if not is_late(error) or time.monotonic() > deadline:
+                raise
+            print(f"# asked again: {error}", flush=True)
+            time.sleep(1)
 
 
 @functools.cache
