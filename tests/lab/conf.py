@@ -220,8 +220,9 @@ def cinder():
                  'rbd_ceph_conf': f'{ETC}/ceph/ceph.conf', 'rbd_pool': 'volumes', 'rbd_user': 'cinder',
                  'rbd_secret_uuid': CEPH_ID, 'rados_connect_timeout': 20}}))
     write(f'{conf}/cinder-vm.conf', ini({  # likewise, of the test VM's
-        'DEFAULT': {'enabled_backends': 'iscsi', 'host': 'vm1'},
-        'iscsi': {'volume_driver': 'lab_target.TargetDriver', 'volume_backend_name': 'iscsi'}}))
+        'DEFAULT': {'enabled_backends': 'iscsi,nfs', 'host': 'vm1'},
+        'iscsi': {'volume_driver': 'lab_target.TargetDriver', 'volume_backend_name': 'iscsi'},
+        'nfs': {'volume_driver': 'lab_target.NfsDriver', 'volume_backend_name': 'nfs'}}))
 
 
 # ---- Ceph, see ceph.sh ------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ TYPES = {  # name: (extra specs, encryption)
     "ceph": ({"volume_backend_name": "ceph"}, None),
     "files": ({"volume_backend_name": "files"}, None),
     "iscsi": ({"volume_backend_name": "iscsi"}, None),
+    "nfs": ({"volume_backend_name": "nfs"}, None),
     "multiattach": ({"volume_backend_name": "ceph", "multiattach": "<is> True"}, None),
     "luks": ({"volume_backend_name": "ceph"},
              {"provider": "luks", "cipher": "aes-xts-plain64", "key_size": 256, "control_location": "front-end"}),

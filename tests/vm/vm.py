@@ -2,7 +2,6 @@
 """The test VM as the tests see it: commands inside, servers on host vm1, records in Nova's data base."""
 import base64
 import functools
-import itertools
 import json
 import os
 import pathlib
@@ -14,11 +13,12 @@ import unittest
 import openstack
 from nova import config, context, objects
 
+import ask
+
 HOST = "vm1"
 LAB = pathlib.Path(__file__).resolve().parents[1] / "lab"
-SHARE = pathlib.Path(os.environ["KILONOVA_VM_SHARE"])
+SHARE = ask.SHARE
 NVMES = {"vendor_id": "1b36", "product_id": "0010"}
-numbers = itertools.count()
 
 
 def wait(seconds, what, check):
@@ -34,14 +34,9 @@ def wait(seconds, what, check):
 
 def run(command, seconds=300):
     """What the command prints in the VM; it must succeed."""
-    name = f"command-{next(numbers)}"
-    (SHARE / f"{name}.new").write_text(command)
-    (SHARE / f"{name}.new").rename(SHARE / f"{name}.ask")
-    status = SHARE / f"{name}.status"
-    wait(seconds, f"in the VM: {command}", status.exists)
-    output = (SHARE / f"{name}.out").read_text()
-    if int(status.read_text()):
-        raise AssertionError(f"in the VM: {command}: exit {status.read_text()}{output}")
+    status, output = ask.run(command, seconds)
+    if status:
+        raise AssertionError(f"in the VM: {command}: exit {status}\n{output}")
     return output
 
 
