@@ -18,6 +18,8 @@ while servers := list(cloud.compute.servers(all_projects=True, compute_host="vm1
     time.sleep(5)
 for service in cloud.compute.services(binary="nova-compute", host="vm1"):
     cloud.compute.delete_service(service)
+for agent in cloud.network.agents(host="vm1"):
+    cloud.network.delete_agent(agent)
 with pymysql.connect(host=os.environ["LAB_ADDR"], user="lab", password="lab", autocommit=True) as database, database.cursor() as sql:
     # Of a host's services Nova takes the first row for the one that is up, a deleted one just as well.
     sql.execute("DELETE FROM nova.services WHERE host = 'vm1' AND deleted != 0")
