@@ -91,8 +91,12 @@ provider_net_base_segmentation_id = 150
 api_extensions = {extensions}
 
 [volume]
+max_microversion = latest
 storage_protocol = ceph
 volume_type_multiattach = multiattach
+
+[placement]
+max_microversion = latest
 
 [volume-feature-enabled]
 backup = false
