@@ -26,7 +26,8 @@ def make_types(volumes, back_end):
                 volumes.create_type_encryption(kind, **encryption)
 
 
-def wait_for_back_end(volumes, back_end, seconds=60):
+def wait_for_back_end(volumes, back_end, seconds=150):
+    """cinder-volume says what it has when it starts and then each minute: the first word is lost on a scheduler that starts later."""
     deadline = time.monotonic() + seconds
     while back_end not in {pool.name.split("#")[1] for pool in volumes.backend_pools()}:
         if time.monotonic() > deadline:
