@@ -80,11 +80,11 @@ ping_timeout = 900
 
 [network]
 project_network_cidr = 198.51.100.0/24
-public_network_id = {public}
+{public_network}
 
 [network-feature-enabled]
 ipv6 = false
-floating_ips = true
+floating_ips = {floating}
 qos_min_bw_and_pps = true
 qos_placement_physnet = physnet1
 provider_net_base_segmentation_id = 150
@@ -119,7 +119,7 @@ def wait_for_host(cloud, seconds=120):
         time.sleep(1)
 
 
-def main(path):
+def main(work):
     cloud = openstack.connect()
     wait_for_host(cloud)
     seed.seed_images(cloud, {**seed.IMAGES, **IMAGES})
@@ -128,10 +128,13 @@ def main(path):
     flavors = {flavor.name: flavor.id for flavor in cloud.compute.flavors()}
     extensions = sorted(extension.alias for extension in cloud.network.extensions())
     public = cloud.network.find_network("provider", ignore_missing=False).id
-    path.write_text(TEMPLATE.format(
-        **os.environ, lab=os.environ["LAB_DIR"], work=path.parent, filters=FILTERS, extensions=", ".join(extensions),
-        public=public, image=images["guest"], other_image=images["guest-other"],
-        flavor=flavors["tempest"], bigger_flavor=flavors["tempest-bigger"]))
+    # With a public network Tempest looks for a floating address also where it reaches servers by their fixed ones.
+    for name, floating, public_network in (("tempest.conf", "false", ""),
+                                           ("tempest-routed.conf", "true", f"public_network_id = {public}")):
+        (work / name).write_text(TEMPLATE.format(
+            **os.environ, lab=os.environ["LAB_DIR"], work=work, filters=FILTERS, extensions=", ".join(extensions),
+            floating=floating, public_network=public_network, image=images["guest"], other_image=images["guest-other"],
+            flavor=flavors["tempest"], bigger_flavor=flavors["tempest-bigger"]))
 
 
 main(pathlib.Path(sys.argv[1]))

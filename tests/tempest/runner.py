@@ -13,27 +13,38 @@ from results import PREFIX, TESTS, Result, Results, listed, read_list
 
 STATUS = {"success": "ok", "fail": "failed", "uxsuccess": "failed", "xfail": "ok", "skip": "skipped"}
 WORD = {"ok": "ok", "failed": "not ok", "skipped": "skipped"}
+# Those that are about routers and floating addresses.
+ROUTED = re.compile(r"tempest\.scenario\.test_(network_basic_ops|network_advanced_server_ops|security_groups_basic_ops)\.")
 FIXTURE = re.compile(r"(setUpClass|tearDownClass) \((.*)\)")
 
 
 class Tempest:
     def __init__(self, work):
         self.work = work
-        self.command = [pathlib.Path(sys.executable).parent / "tempest", "run",
-                        "--config-file", work / "tempest.conf"]
+        self.program = pathlib.Path(sys.executable).parent / "tempest"
+
+    def command(self, conf, *arguments):
+        return [self.program, "run", "--config-file", self.work / conf, *arguments]
 
     def tests(self):
         """{name: name with tags} of all that count."""
-        out = subprocess.run([*self.command, "--list-tests"], cwd=self.work, check=True, capture_output=True, text=True)
+        out = subprocess.run(self.command("tempest.conf", "--list-tests"), cwd=self.work, check=True, capture_output=True,
+                             text=True)
         return {line.partition("[")[0]: line for line in out.stdout.splitlines() if PREFIX.match(line)}
 
     def run(self, ids, on_test):
         """Runs them and calls on_test with each as it ends."""
+        for conf, part in (("tempest.conf", [one for one in ids if not ROUTED.match(one)]),
+                           ("tempest-routed.conf", [one for one in ids if ROUTED.match(one)])):
+            if part:
+                self.run_with(conf, part, on_test)
+
+    def run_with(self, conf, ids, on_test):
         chosen = self.work / "tests"
         chosen.write_text("".join(f"{one}\n" for one in ids))
         process = subprocess.Popen(
-            [*self.command, "--subunit", "--load-list", chosen,
-             "--concurrency", os.environ.get("TEMPEST_CONCURRENCY", "2")],
+            self.command(conf, "--subunit", "--load-list", chosen,
+                         "--concurrency", os.environ.get("TEMPEST_CONCURRENCY", "2")),
             cwd=self.work, stdout=subprocess.PIPE, stderr=(self.work / "stderr").open("w"))
         result = testtools.StreamToDict(on_test)
         result.startTestRun()
