@@ -7,7 +7,7 @@
 
 #include "compute/guest.h"
 
-/* Of the watch for the end of a block job, which is woken by libvirt's events: how long one that is lost is believed. */
+/* The end of a block job is told by libvirt's events; so long after the last one it is looked for all the same. */
 #define BLOCK_JOB_PATIENCE_US (5 * G_USEC_PER_SEC)
 
 struct Guest {

@@ -30,12 +30,13 @@ neutron_refresh_cache(const NeutronCaller *caller, NovaError **err)
 bool
 neutron_save_cache(const NeutronCaller *caller, json_t *vifs, NovaError **err)
 {
-    g_autofree char *text = json_to_python_text(vifs);
+    g_autofree char *text = NULL;
 
     if (instance_is_deleted(caller->instance)) {
         LOG_DEBUG("Instance is deleted, no further info cache update");
         return true;
     }
+    text = json_to_python_text(vifs);
     if (!text)
         return nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "network info that is no JSON");
     LOG_DEBUG("Updating instance_info_cache with network_info: %s", text);

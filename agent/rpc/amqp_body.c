@@ -49,7 +49,7 @@ decompress(AmqpEvent *event, GByteArray *text, NovaError **err)
 bool
 amqp_body_open(AmqpEvent *event, NovaError **err)
 {
-    g_autoptr(GByteArray) text = g_byte_array_new();
+    g_autoptr(GByteArray) text = NULL;
 
     if (event->is_too_large)
         return too_large(err);
@@ -57,6 +57,7 @@ amqp_body_open(AmqpEvent *event, NovaError **err)
         return true;
     if (strcmp(event->compression, "application/x-gzip") != 0)
         return nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "compression %s is not supported", event->compression);
+    text = g_byte_array_new();
     if (!decompress(event, text, err))
         return false;
     g_byte_array_append(text, (const guint8 *)"", 1);
