@@ -14,7 +14,8 @@ AM_TESTS_ENVIRONMENT = \
 	KILONOVA_TEST_DATA='$(abs_top_srcdir)/tests/unit/data'; export KILONOVA_TEST_DATA; \
 	KILONOVA_FUZZ_CORPUS='$(abs_top_srcdir)/tests/fuzz/corpus'; export KILONOVA_FUZZ_CORPUS; \
 	top_srcdir='$(abs_top_srcdir)'; export top_srcdir; \
-	G_SLICE=always-malloc; export G_SLICE;
+	G_SLICE=always-malloc; export G_SLICE; \
+	TSAN_OPTIONS="suppressions=$(abs_top_srcdir)/tests/unit/tsan.supp $$TSAN_OPTIONS"; export TSAN_OPTIONS;
 
 # The message bus' other side in tests/functional/test_rpc.py: made by tests/functional/run.
 EXTRA_PROGRAMS += tests/functional/rpc_echo
@@ -29,7 +30,7 @@ EXTRA_PROGRAMS += tests/functional/render_notification
 tests_functional_render_notification_SOURCES = tests/functional/render_notification.c
 CLEANFILES += $(EXTRA_PROGRAMS)
 
-EXTRA_DIST += tests/unit/layers tests/unit/data tests/fuzz/corpus tests/unit/cmocka_all.h tests/build \
+EXTRA_DIST += tests/unit/layers tests/unit/tsan.supp tests/unit/data tests/fuzz/corpus tests/unit/cmocka_all.h tests/build \
 	tests/lint tests/coverage tests/bench tests/demo tests/parity tests/equality tests/tempest tests/lab tests/functional/run tests/functional/lab.py \
 	tests/functional/runner.py tests/functional/test_agent.py tests/functional/test_boot.py \
 	tests/functional/test_bus.py tests/functional/test_hostile.py tests/functional/test_notifications.py tests/functional/test_rpc.py \

@@ -137,6 +137,8 @@ class Snapshot(LabTest):
             self.wait_task_over(server)
             wait(60, "backup done", lambda: self.actions(server)["createBackup"].get("compute_backup_instance") == "Success")
             self.wait_active(image.id)
+            second = image.created_at  # Glance knows no order of backups that are made in one second
+            wait(5, "the next second", lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()) > second)
         wait(30, "rotated", lambda: self.cloud.image.find_image(made[0]) is None)
         for kept in made[1:]:
             image = self.image(kept)
