@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/base/json.h"
 #include "agent/base/python_text.h"
 
 /* ---- objects ---- */
@@ -26,12 +27,12 @@ need_member(const json_t *primitive, const char *key, const json_t **ret_value, 
 static bool
 read_version(const char *text, int ret_parts[3])
 {
-    char rest;
-    int n;
+    int ends[3] = {0};
 
     memset(ret_parts, 0, 3 * sizeof(int));
-    n = sscanf(text, "%9d.%9d.%9d%c", &ret_parts[0], &ret_parts[1], &ret_parts[2], &rest);
-    return n >= 1 && n <= 3 && ret_parts[0] >= 0 && ret_parts[1] >= 0 && ret_parts[2] >= 0;
+    sscanf(text, "%9d%n.%9d%n.%9d%n", &ret_parts[0], &ends[0], &ret_parts[1], &ends[1], &ret_parts[2], &ends[2]);
+    return ends[0] && !text[MAX(ends[0], MAX(ends[1], ends[2]))] && ret_parts[0] >= 0 && ret_parts[1] >= 0 &&
+           ret_parts[2] >= 0;
 }
 
 static bool
@@ -48,12 +49,13 @@ check_version(const json_t *value, const char *name, const char *known_text, Nov
     const char *text = json_string_value(value);
     int version[3], known[3];
 
-    if (!text)
-        return nova_error_set(err, NOVA_ERROR_TYPE_ERROR, "a version must be a string");
-    if (!strcmp(text, known_text))
+    if (text && !strcmp(text, known_text))
         return true;
-    if (!read_version(text, version))
-        return nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "Invalid version: '%s'", text);
+    if (!text || !read_version(text, version)) {
+        g_autofree char *shown = json_to_python_repr(value);
+
+        return nova_error_set(err, NOVA_ERROR_INVALID_VERSION, "Invalid version: %s", shown);
+    }
     if (read_version(known_text, known) && is_compatible(version, known))
         return true;
     return nova_error_set(err, NOVA_ERROR_INCOMPATIBLE_OBJECT_VERSION,

@@ -10,6 +10,7 @@
 #include "agent/objects/instance.h"
 #include "agent/objects/migration.h"
 #include "agent/objects/network_request.h"
+#include "agent/objects/primitive.h"
 #include "agent/objects/service.h"
 #include "agent/objects/virtual_interface.h"
 
@@ -287,6 +288,36 @@ other_names_and_namespaces_are_refused(void **state)
     }
 }
 
+/* packaging.version's exception and text, of whatever JSON stands there. */
+static void
+versions_that_are_none_are_refused_as_nova_does(void **state)
+{
+    static const struct {
+        const char *version, *message;
+    } cases[] = {
+        {"7", "Invalid version: 7"},     {"null", "Invalid version: None"},      {"true", "Invalid version: True"},
+        {"[]", "Invalid version: []"},   {"\"x\"", "Invalid version: 'x'"},      {"\"\"", "Invalid version: ''"},
+        {"2.5", "Invalid version: 2.5"}, {"\"1.x\"", "Invalid version: '1.x'"},
+        {"\"2.8.\"", "Invalid version: '2.8.'"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *text = g_strdup_printf(
+            "{\"nova_object.name\": \"Instance\", \"nova_object.namespace\": \"nova\", \"nova_object.version\": %s,"
+            " \"nova_object.data\": {\"uuid\": \"u\"}}",
+            cases[i].version);
+        json_auto_t *primitive = json_loads(text, 0, NULL);
+        g_autoptr(NovaError) error = NULL;
+        const json_t *data;
+        const char *version;
+
+        assert_false(primitive_open(primitive, "Instance", "2.8", &data, &version, &error));
+        assert_true(nova_error_is(error, NOVA_ERROR_INVALID_VERSION));
+        assert_string_equal(nova_error_message(error), cases[i].message);
+    }
+}
+
 static void
 what_its_sender_had_not_saved_is_saved_by_us(void **state)
 {
@@ -320,6 +351,7 @@ main(void)
         cmocka_unit_test(a_state_nobody_knows_goes_back_as_it_came),
         cmocka_unit_test(wrong_types_are_value_errors_that_name_the_field),
         cmocka_unit_test(other_names_and_namespaces_are_refused),
+        cmocka_unit_test(versions_that_are_none_are_refused_as_nova_does),
         cmocka_unit_test(what_its_sender_had_not_saved_is_saved_by_us),
     };
 
