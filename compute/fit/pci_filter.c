@@ -131,6 +131,17 @@ is_on_node(const PciPool *pool, const void *user)
     return false;
 }
 
+/* Each of the guest's cells is looked for among all of the host's. */
+static bool
+need_cell_ids(const PciCells *cells, NovaError **err)
+{
+    for (unsigned i = 0; i < cells->host->n_cells && cells->n > 0; i++) {
+        if (!host_cell_need(&cells->host->cells[i], CELL_ID, err))
+            return false;
+    }
+    return true;
+}
+
 /* A cell of the host that is on the same socket as one of the guest's. */
 static bool
 shares_socket(const PciCells *cells, const NumaCell *candidate)
@@ -174,6 +185,8 @@ keep_on_sockets(const GPtrArray *pools, const PciCells *cells, NovaError **err)
         return NULL;
     if (!knows)
         return g_ptr_array_new();
+    if (!need_cell_ids(cells, err))
+        return NULL;
     allowed.ids = ids = g_new(int64_t, cells->host->n_cells + 1);
     for (unsigned i = 0; i < cells->host->n_cells; i++) {
         if (shares_socket(cells, &cells->host->cells[i]))
