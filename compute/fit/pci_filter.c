@@ -135,7 +135,9 @@ is_on_node(const PciPool *pool, const void *user)
 static bool
 need_cell_ids(const PciCells *cells, NovaError **err)
 {
-    for (unsigned i = 0; i < cells->host->n_cells && cells->n > 0; i++) {
+    if (cells->n == 0)
+        return true;
+    for (unsigned i = 0; i < cells->host->n_cells; i++) {
         if (!host_cell_need(&cells->host->cells[i], CELL_ID, err))
             return false;
     }
