@@ -41,24 +41,21 @@ core_time_median_ns(const CoreFunction *function, void *input)
 }
 
 int
-core_time_main(int argc, char **argv, CoreTimeCase time_case, void *user)
+core_time_main(CoreTimeCase time_case, void *user)
 {
-    FILE *in = argc == 2 ? fopen(argv[1], "r") : NULL;
-    bool ok = in != NULL;
+    bool ok = true;
     char *line = NULL;
     size_t size = 0;
     ssize_t length;
 
-    while (ok && (length = getline(&line, &size, in)) >= 0) {
+    while (ok && (length = getline(&line, &size, stdin)) >= 0) {
         json_auto_t *json = json_loadb(line, (size_t)length, 0, NULL);
-        const int64_t time_ns = json ? time_case(json, user) : -1;
 
-        if (time_ns >= 0)
-            printf("%lld\n", (long long)time_ns);
         ok = json != NULL;
+        if (ok)
+            printf("%lld\n", (long long)time_case(json, user));
+        fflush(stdout);
     }
     free(line);
-    if (in)
-        fclose(in);
     return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fit_time CASES: nanoseconds of one fit for each case, one a line. For cores.py, beside Nova's own. */
+/* fit_time: the nanoseconds of one fit for each case, see core_time.h. For cores.py, beside Nova's own. */
 
 #include "agent/numa_case.h"
 #include "tests/bench/core_time.h"
@@ -30,7 +30,7 @@ time_fit(json_t *json, void *user)
 }
 
 int
-main(int argc, char **argv)
+main(void)
 {
-    return core_time_main(argc, argv, time_fit, NULL);
+    return core_time_main(time_fit, NULL);
 }

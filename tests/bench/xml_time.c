@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* xml_time CASES: nanoseconds of one domain XML for each case that has one, one a line. For cores.py,
- * beside Nova's own. */
+/* xml_time: the nanoseconds of one domain XML for each case, see core_time.h. For cores.py, beside Nova's own. */
 
 #include "agent/xml_case.h"
 #include "tests/bench/core_time.h"
@@ -22,9 +21,9 @@ time_xml(json_t *json, void *capabilities)
 }
 
 int
-main(int argc, char **argv)
+main(void)
 {
     g_autoptr(XmlCapabilities) capabilities = xml_capabilities_new();
 
-    return core_time_main(argc, argv, time_xml, capabilities);
+    return core_time_main(time_xml, capabilities);
 }
