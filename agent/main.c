@@ -234,6 +234,10 @@ log_warnings(const GPtrArray *warnings)
 /* Threads wait most of the time, and what one leaves free the next can use: a heap for each would only cost
  * memory. */
 #define N_HEAPS 1
+/* What is as large as this, or at the end of the heap, goes back to the system as soon as it is free. Without a
+ * figure given, the C library takes the largest block ever freed for the former and keeps 128 KiB of the latter. */
+#define LARGE_BYTES (32 * 1024)
+#define HEAP_RESERVE_BYTES (16 * 1024)
 
 typedef struct Daemon {
     Options *options;
@@ -388,6 +392,8 @@ main(int argc, char **argv)
     int status = EXIT_SUCCESS;
 
     mallopt(M_ARENA_MAX, N_HEAPS);
+    mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+    mallopt(M_TOP_PAD, HEAP_RESERVE_BYTES);
     read_command_line(&line, argc, argv);
     switch (line.mode) {
     case MODE_VERSION:

@@ -46,16 +46,36 @@ server_free(void *data)
     g_free(server);
 }
 
-/* glanceclient puts /v2 behind every endpoint, so a version that is there goes. */
+static bool
+is_version(const char *text)
+{
+    static const char digits[] = "0123456789";
+    size_t major = *text == 'v' ? strspn(text + 1, digits) : 0;
+    const char *rest = text + 1 + major;
+
+    return major > 0 && (!*rest || (*rest == '.' && rest[1] && !rest[1 + strspn(rest + 1, digits)]));
+}
+
+static void
+strip_slashes(char *url)
+{
+    for (size_t length = strlen(url); length > 0 && url[length - 1] == '/'; length--)
+        url[length - 1] = '\0';
+}
+
+/* glanceclient puts /v2 behind every endpoint, so a version that is there ("/v2", "/v2.1/") goes. */
 static char *
 without_version(const char *url)
 {
-    g_autoptr(GRegex) version = g_regex_new("/v\\d+(\\.\\d+)?/?$", 0, 0, NULL);
-    char *bare = g_regex_replace_literal(version, url, -1, 0, "", 0, NULL);
-    size_t length = strlen(bare);
+    char *bare = g_strdup(url);
+    char *last;
 
-    while (length > 0 && bare[length - 1] == '/')
-        bare[--length] = '\0';
+    strip_slashes(bare);
+    last = strrchr(bare, '/');
+    if (last && is_version(last + 1)) {
+        *last = '\0';
+        strip_slashes(bare);
+    }
     return bare;
 }
 

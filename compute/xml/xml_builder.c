@@ -80,18 +80,21 @@ xml_child(xmlNode *parent, const char *name)
 static bool
 is_xml_text(const char *text)
 {
-    unsigned char seen = 0;
+    const signed char *p = (const signed char *)text;
 
-    for (const char *p = text; *p; p++) {
+    while (*p >= 0x20) /* nearly all text is ASCII alone */
+        p++;
+    if (!*p)
+        return true;
+    for (; *p; p++) {
         unsigned char c = (unsigned char)*p;
 
         if (c < 0x20 && c != '\t' && c != '\n' && c != '\r')
             return false;
         if (c == 0xef && (unsigned char)p[1] == 0xbf && (unsigned char)p[2] >= 0xbe)
             return false;
-        seen |= c;
     }
-    return seen < 0x80 || g_utf8_validate(text, -1, NULL);
+    return g_utf8_validate(text, -1, NULL);
 }
 
 static bool

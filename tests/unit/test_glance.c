@@ -446,6 +446,34 @@ a_deletion_tells_absence_from_conflict(void **state)
     assert_int_equal(nova_error_kind(conflict), NOVA_ERROR_IMAGE_DELETE_CONFLICT);
 }
 
+static void
+show_by(Bench *bench, const char *suffix, const char *path)
+{
+    g_autofree char *servers = g_strdup_printf("glance.api_servers=%s%s", fake_http_url(bench->fake), suffix);
+    Options *options = load((const char *const[]){servers, "glance.num_retries=0", NULL});
+    Glance *glance = glance_new(options, bench->keystone);
+    json_auto_t *image = NULL;
+
+    fake_http_reply(bench->fake, "GET", path, 200, "{\"id\": \"x\"}");
+    image = glance_show(glance, bench->ctx, ID, NULL);
+    assert_non_null(image);
+    glance_free(glance);
+    options_free(options);
+}
+
+static void
+version_of_an_endpoint_is_not_said_twice(void **state)
+{
+    static const char *const suffixes[] = {"", "/", "/v2", "/v2/", "/v1", "/v2.1/", "/v2//"};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(suffixes); i++)
+        show_by(*state, suffixes[i], SHOW);
+    show_by(*state, "/image/v2", "/image" SHOW);
+    show_by(*state, "/v2.", "/v2." SHOW);
+    show_by(*state, "/v2.x", "/v2.x" SHOW);
+    show_by(*state, "/value", "/value" SHOW);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -464,6 +492,7 @@ main(void)
         TEST(nobody_listening_is_a_failed_connection),
         TEST(file_that_cannot_be_written_is_no_reason_to_retry),
         TEST(hostile_ids_are_not_sent),
+        TEST(version_of_an_endpoint_is_not_said_twice),
         TEST(translated_record_has_custom_members_as_properties),
         TEST(an_update_sends_only_what_differs),
         TEST(an_update_that_changes_nothing_sends_nothing),
