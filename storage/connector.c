@@ -42,7 +42,7 @@ static const ConnectorDriver drivers[] = {
     {"iscsi",         connector_iscsi_connect, connector_iscsi_disconnect, connector_iscsi_extend, false, NULL},
     {"iser",          NULL, NULL, NULL, false, NOVA_VOLUMES "iser.LibvirtISERVolumeDriver"},
     {"smbfs",         NULL, NULL, NULL, false, NOVA_VOLUMES "smbfs.LibvirtSMBFSVolumeDriver"},
-    {"fibre_channel", NULL, NULL, NULL, false, NOVA_VOLUMES "fibrechannel.LibvirtFibreChannelVolumeDriver"},
+    {"fibre_channel", connector_fibre_channel_connect, connector_fibre_channel_disconnect, connector_fibre_channel_extend, false, NULL},
     {"quobyte",       NULL, NULL, NULL, false, NOVA_VOLUMES "quobyte.LibvirtQuobyteVolumeDriver"},
     {"scaleio",       NULL, NULL, NULL, false, NOVA_VOLUMES "scaleio.LibvirtScaleIOVolumeDriver"},
     {"vzstorage",     NULL, NULL, NULL, false, NOVA_VOLUMES "vzstorage.LibvirtVZStorageVolumeDriver"},

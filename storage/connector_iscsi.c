@@ -4,17 +4,14 @@
 #define LOG_NAME "kilonova.storage.connector"
 
 #include <string.h>
-#include <unistd.h>
 
 #include "agent/base/json.h"
 #include "agent/base/log.h"
 #include "storage/connector_private.h"
 #include "storage/iscsi.h"
-#include "storage/multipath.h"
 #include "storage/scsi.h"
 
 #define POLL_MS 100
-#define NODE_MS 10000
 
 /* ---- one at a time for each target ---- */
 
@@ -52,20 +49,6 @@ unlock_targets(const Connection *connection, GPtrArray *names)
 
 /* ---- connecting ---- */
 
-static bool
-uses_multipath(const Connection *connection)
-{
-    return connection->connectors->options->libvirt.volume_use_multipath;
-}
-
-static bool
-has_node(const char *root, const char *device)
-{
-    g_autofree char *node = g_strconcat(root, "/dev/", device, NULL);
-
-    return access(node, F_OK) == 0;
-}
-
 /* Asked for at once, then after 4, 9, 16 ... more seconds, [libvirt]num_volume_scan_tries times. Caller
  * frees. */
 static char *
@@ -94,18 +77,6 @@ wait_for_device(const Connection *connection, const char *session, const IscsiTa
     return NULL;
 }
 
-/* udev makes the node somewhat later than the kernel the device. */
-static bool
-wait_for_node(const char *root, const char *device, NovaError **err)
-{
-    for (int waited = 0; waited < NODE_MS; waited += POLL_MS) {
-        if (has_node(root, device))
-            return true;
-        g_usleep(POLL_MS * 1000);
-    }
-    return nova_error_set(err, NOVA_ERROR_VOLUME_DEVICE_NOT_FOUND, "Volume device not found at /dev/%s.", device);
-}
-
 static char *
 connect_path(const Connection *connection, const IscsiTarget *target, NovaError **err)
 {
@@ -113,7 +84,7 @@ connect_path(const Connection *connection, const IscsiTarget *target, NovaError 
     g_autofree char *session = iscsi_login(target, connection->data, interface ? interface : "default", err);
     g_autofree char *device = session ? wait_for_device(connection, session, target, err) : NULL;
 
-    return device && wait_for_node(connection->connectors->root, device, err) ? g_steal_pointer(&device) : NULL;
+    return device && connector_wait_for_node(connection, device, err) ? g_steal_pointer(&device) : NULL;
 }
 
 static bool disconnect_paths(const Connection *connection, const GPtrArray *targets, NovaError **err);
@@ -136,7 +107,7 @@ connect_paths(const Connection *connection, const GPtrArray *targets, NovaError 
     GPtrArray *devices = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(NovaError) error = NULL;
 
-    for (guint i = 0; i < targets->len && (devices->len == 0 || uses_multipath(connection)); i++) {
+    for (guint i = 0; i < targets->len && (devices->len == 0 || connector_uses_multipath(connection)); i++) {
         char *device;
 
         g_clear_pointer(&error, nova_error_free);
@@ -156,21 +127,6 @@ connect_paths(const Connection *connection, const GPtrArray *targets, NovaError 
     return NULL;
 }
 
-static void
-set_path(Connection *connection, const GPtrArray *devices)
-{
-    const char *root = connection->connectors->root;
-    g_autofree char *dm = uses_multipath(connection) ? multipath_wait(root, devices) : NULL;
-    g_autofree char *identity = dm ? multipath_identity(root, dm) : NULL;
-    g_autofree char *path = g_strconcat("/dev/", dm ? dm : devices->pdata[0], NULL);
-
-    if (uses_multipath(connection) && !dm)
-        LOG_WARNING("No dm was created, connection to volume is probably bad and will perform poorly.");
-    json_object_set_new(connection->data, "device_path", json_string(path));
-    if (identity)
-        json_object_set_new(connection->data, "multipath_id", json_string(identity));
-}
-
 bool
 connector_iscsi_connect(Connection *connection, NovaError **err)
 {
@@ -183,25 +139,12 @@ connector_iscsi_connect(Connection *connection, NovaError **err)
     locked = lock_targets(connection, targets);
     devices = connect_paths(connection, targets, err);
     if (devices)
-        set_path(connection, devices);
+        connector_set_disk(connection, devices, NULL);
     unlock_targets(connection, locked);
     return devices != NULL;
 }
 
 /* ---- disconnecting ---- */
-
-/* 'force' goes on after an error, which is then only told. */
-static bool
-goes_on(const Connection *connection, bool ok, NovaError **error, NovaError **err)
-{
-    if (ok)
-        return true;
-    if (!connection->force)
-        return nova_error_propagate(err, g_steal_pointer(error));
-    LOG_WARNING("Going on: %s", nova_error_details(*error));
-    g_clear_pointer(error, nova_error_free);
-    return true;
-}
 
 /* Of each target the device of this volume, or nothing. */
 static bool
@@ -218,38 +161,6 @@ find_devices(const Connection *connection, const GPtrArray *targets, GPtrArray *
         if (device)
             g_ptr_array_add(devices, device);
     }
-    return true;
-}
-
-/* Only the path that the guest wrote to has anything to flush. */
-static bool
-flush(const Connection *connection, const GPtrArray *devices, NovaError **err)
-{
-    const char *root = connection->connectors->root;
-    const char *used = json_get_string(connection->data, "device_path", "");
-    g_autofree char *dm = multipath_find(root, devices);
-
-    if (dm)
-        return multipath_flush(root, dm, err);
-    for (guint i = 0; i < devices->len; i++) {
-        g_autofree char *path = g_strconcat("/dev/", devices->pdata[i], NULL);
-
-        if (strcmp(path, used) == 0 && !scsi_flush(root, devices->pdata[i], err))
-            return false;
-    }
-    return true;
-}
-
-static bool
-remove_devices(const Connection *connection, const GPtrArray *devices, NovaError **err)
-{
-    NovaError *error = NULL;
-
-    if (!goes_on(connection, flush(connection, devices, &error), &error, err))
-        return false;
-    for (guint i = 0; i < devices->len; i++)
-        if (!goes_on(connection, scsi_remove(connection->connectors->root, devices->pdata[i], &error), &error, err))
-            return false;
     return true;
 }
 
@@ -271,10 +182,10 @@ disconnect_paths(const Connection *connection, const GPtrArray *targets, NovaErr
     g_autoptr(GPtrArray) devices = g_ptr_array_new_with_free_func(g_free);
     NovaError *error = NULL;
 
-    if (!find_devices(connection, targets, devices, err) || !remove_devices(connection, devices, err))
+    if (!find_devices(connection, targets, devices, err) || !connector_remove_disks(connection, devices, err))
         return false;
     for (guint i = 0; i < targets->len; i++)
-        if (!goes_on(connection, leave_target(connection, targets->pdata[i], &error), &error, err))
+        if (!connector_goes_on(connection, leave_target(connection, targets->pdata[i], &error), &error, err))
             return false;
     return true;
 }
@@ -296,27 +207,12 @@ connector_iscsi_disconnect(Connection *connection, NovaError **err)
 
 /* ---- extending ---- */
 
-static bool
-rescan(const Connection *connection, const GPtrArray *devices, int64_t *size, NovaError **err)
-{
-    const char *root = connection->connectors->root;
-    g_autofree char *dm = multipath_find(root, devices);
-
-    for (guint i = 0; i < devices->len; i++)
-        if (!scsi_rescan(root, devices->pdata[i], size, err))
-            return false;
-    return !dm || multipath_resize(root, dm, size, err);
-}
-
 bool
 connector_iscsi_extend(Connection *connection, int64_t *size, NovaError **err)
 {
     g_autoptr(GPtrArray) targets = iscsi_targets(connection->data, err);
     g_autoptr(GPtrArray) devices = g_ptr_array_new_with_free_func(g_free);
 
-    if (!targets || !find_devices(connection, targets, devices, err))
-        return false;
-    if (devices->len == 0)
-        return nova_error_set(err, NOVA_ERROR_VOLUME_DEVICE_NOT_FOUND, "Could not find any paths for the volume.");
-    return rescan(connection, devices, size, err);
+    return targets && find_devices(connection, targets, devices, err) &&
+           connector_rescan_disks(connection, devices, size, err);
 }

@@ -28,6 +28,30 @@ typedef struct Connection {
 bool connection_need(const Connection *connection, const char *key, const char **ret_text, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
 
+/* Of disks that the kernel has by now, however they came; 'devices' are their names (const char *, "sdb"). */
+
+/* [libvirt]volume_use_multipath */
+bool connector_uses_multipath(const Connection *connection);
+/* udev makes the node somewhat later than the kernel the device. */
+bool connector_wait_for_node(const Connection *connection, const char *device, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+/* Sets "device_path", and "multipath_id" where there is one: that of the device that multipathd makes of
+ * them, otherwise 'path', or /dev/ and the first one's name when that is NULL. */
+void connector_set_disk(Connection *connection, const GPtrArray *devices, const char *path);
+/* Flushes and removes all of them. */
+bool connector_remove_disks(const Connection *connection, const GPtrArray *devices, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+/* Their size anew; none of them: VolumePathsNotFound. */
+bool connector_rescan_disks(const Connection *connection, const GPtrArray *devices, int64_t *size, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+/* 'force' goes on after an error, which is then only told. */
+bool connector_goes_on(const Connection *connection, bool ok, NovaError **error, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+
+bool connector_fibre_channel_connect(Connection *connection, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+bool connector_fibre_channel_disconnect(Connection *connection, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+bool connector_fibre_channel_extend(Connection *connection, int64_t *size, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
 bool connector_nfs_connect(Connection *connection, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 bool connector_nfs_disconnect(Connection *connection, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 bool connector_iscsi_connect(Connection *connection, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;

@@ -8,6 +8,7 @@
 #include "agent/base/fail_point.h"
 #include "agent/base/json.h"
 #include "agent/base/log.h"
+#include "storage/scsi.h"
 
 /* iscsiadm's exit codes */
 #define DATABASE_HAS_IT 6 /* of --op new */
@@ -15,7 +16,6 @@
 #define NO_RECORDS 21
 #define OLD_NOT_FOUND 255
 
-#define FLAT_ADDRESSING 16384
 #define DELETE_ATTEMPTS 5
 
 /* ---- targets ---- */
@@ -30,16 +30,10 @@ free_target(void *item)
     g_free(target);
 }
 
-/* A LUN number as the target addresses it. */
 static int64_t
-address_lun(const json_t *lun, const char *mode)
+lun_number(const json_t *lun)
 {
-    int64_t number = json_is_string(lun) ? g_ascii_strtoll(json_string_value(lun), NULL, 10)
-                                         : json_integer_value(lun);
-
-    if (strcmp(mode, "SAM3-flat") == 0 || (strcmp(mode, "SAM2") == 0 && number >= 256))
-        return number + FLAT_ADDRESSING;
-    return number;
+    return json_is_string(lun) ? g_ascii_strtoll(json_string_value(lun), NULL, 10) : json_integer_value(lun);
 }
 
 /* iscsiadm and a path are given these: nothing that could be an option or a way out of a folder. */
@@ -60,7 +54,7 @@ add_target(GPtrArray *targets, const json_t *data, const char *portal, const cha
     target = g_new0(IscsiTarget, 1);
     target->portal = g_strndup(portal, strcspn(portal, ","));
     target->iqn = g_strdup(iqn);
-    target->lun = address_lun(lun, json_get_string(data, "addressing_mode", "SAM"));
+    target->lun = scsi_address_lun(lun_number(lun), json_get_string(data, "addressing_mode", "SAM"));
     g_ptr_array_add(targets, target);
     return true;
 }

@@ -14,6 +14,7 @@
 #include "agent/base/fail_point.h"
 #include "agent/base/log.h"
 
+#define FLAT_ADDRESSING 16384
 #define SECTOR 512
 #define REMOVAL_MS 30000
 #define POLL_MS 50
@@ -23,9 +24,14 @@
 
 /* ---- finding ---- */
 
-/* Sorted, so that a disk comes before its partitions. Owning array of char *. */
-static GPtrArray *
-find_paths(const char *root, const char *pattern)
+int64_t
+scsi_address_lun(int64_t lun, const char *mode)
+{
+    return strcmp(mode, "SAM3-flat") == 0 || (strcmp(mode, "SAM2") == 0 && lun >= 256) ? lun + FLAT_ADDRESSING : lun;
+}
+
+GPtrArray *
+scsi_find_paths(const char *root, const char *pattern)
 {
     g_autofree char *full = g_strconcat(root, pattern, NULL);
     GPtrArray *paths = g_ptr_array_new_with_free_func(g_free);
@@ -43,7 +49,7 @@ devices_of(const char *root, const char *session)
 {
     g_autofree char *pattern = g_strdup_printf(DEVICES, session);
 
-    return find_paths(root, pattern);
+    return scsi_find_paths(root, pattern);
 }
 
 /* Of ".../5:0:0:1/block/sdb": 1. */
@@ -87,8 +93,8 @@ os_error(const char *path, NovaError **err)
     return nova_error_set(err, NOVA_ERROR_OS_ERROR, "[Errno %d] %s: '%s'", errno, g_strerror(errno), path);
 }
 
-static bool
-write_text(const char *path, const char *text, NovaError **err)
+bool
+scsi_write(const char *path, const char *text, NovaError **err)
 {
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     ssize_t n;
@@ -107,7 +113,7 @@ static char *
 scan_text(const char *root, const char *host_path, int64_t lun)
 {
     g_autofree char *pattern = g_strconcat(host_path + strlen(root), "/target*", NULL);
-    g_autoptr(GPtrArray) targets = find_paths(root, pattern);
+    g_autoptr(GPtrArray) targets = scsi_find_paths(root, pattern);
     g_autofree char *name = targets->len > 0 ? g_path_get_basename(targets->pdata[0]) : g_strdup("");
     g_auto(GStrv) parts = g_strsplit(name, ":", 3);
 
@@ -120,7 +126,7 @@ bool
 scsi_scan(const char *root, const char *session, int64_t lun, NovaError **err)
 {
     g_autofree char *pattern = g_strdup_printf("/sys/class/scsi_host/host*/device/session%s", session);
-    g_autoptr(GPtrArray) sessions = find_paths(root, pattern);
+    g_autoptr(GPtrArray) sessions = scsi_find_paths(root, pattern);
     g_autofree char *text = NULL, *device = NULL, *host = NULL, *scan = NULL;
 
     if (sessions->len == 0)
@@ -131,7 +137,7 @@ scsi_scan(const char *root, const char *session, int64_t lun, NovaError **err)
     scan = g_build_filename(host, "scan", NULL);
     LOG_DEBUG("Scanning %s: %s", host, text);
     FAIL_POINT("scsi.scan:before", NULL);
-    return write_text(scan, text, err);
+    return scsi_write(scan, text, err);
 }
 
 bool
@@ -170,7 +176,7 @@ scsi_remove(const char *root, const char *device, NovaError **err)
     if (access(delete, F_OK) < 0)
         return true;
     FAIL_POINT("scsi.remove:before", device);
-    if (!write_text(delete, "1", err))
+    if (!scsi_write(delete, "1", err))
         return false;
     FAIL_POINT("scsi.remove:after", device);
     return wait_until_gone(node) ||
@@ -184,7 +190,7 @@ scsi_rescan(const char *root, const char *device, int64_t *ret_size, NovaError *
     g_autofree char *size = g_strdup_printf("%s/sys/block/%s/size", root, device);
     g_autofree char *text = NULL;
 
-    if (!write_text(rescan, "1", err))
+    if (!scsi_write(rescan, "1", err))
         return false;
     if (!g_file_get_contents(size, &text, NULL, NULL))
         return os_error(size, err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Disks that an iSCSI session brings, as the kernel shows them in /sys (os_brick.initiator.linuxscsi).
+/* Disks that an iSCSI session or a Fibre Channel fabric brings, as the kernel shows them in /sys
+ * (os_brick.initiator.linuxscsi).
  * 'root' stands before every path. A device is named without /dev: "sdb". Errors: OSError. */
 
 #include <glib.h>
@@ -8,6 +9,14 @@
 #include <stdint.h>
 
 #include "agent/base/nova_error.h"
+
+/* A LUN number as the target addresses it; 'mode' is Cinder's "addressing_mode" ("SAM": as it is). */
+int64_t scsi_address_lun(int64_t lun, const char *mode);
+
+/* What matches below 'root', sorted: a disk comes before its partitions. Owning array of char * that begin
+ * with 'root'. */
+GPtrArray *scsi_find_paths(const char *root, const char *pattern);
+bool scsi_write(const char *path, const char *text, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
 /* NULL: it is not there (yet). Caller frees. */
 char *scsi_find_device(const char *root, const char *session, int64_t lun);
