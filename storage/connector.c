@@ -47,7 +47,7 @@ static const ConnectorDriver drivers[] = {
     {"scaleio",       NULL, NULL, NULL, false, NOVA_VOLUMES "scaleio.LibvirtScaleIOVolumeDriver"},
     {"vzstorage",     NULL, NULL, NULL, false, NOVA_VOLUMES "vzstorage.LibvirtVZStorageVolumeDriver"},
     {"storpool",      NULL, NULL, NULL, false, NOVA_VOLUMES "storpool.LibvirtStorPoolVolumeDriver"},
-    {"nvmeof",        NULL, NULL, NULL, false, NOVA_VOLUMES "nvme.LibvirtNVMEVolumeDriver"},
+    {"nvmeof",        connector_nvmeof_connect, connector_nvmeof_disconnect, connector_nvmeof_extend, false, NULL},
     {"lightos",       NULL, NULL, NULL, false, NOVA_VOLUMES "lightos.LibvirtLightOSVolumeDriver"},
 };
 /* clang-format on */

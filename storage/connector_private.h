@@ -13,7 +13,7 @@ struct Connectors {
     Mounts *mounts;
     KeyLock *guards;        /* by the service that exports the volume */
     KeyLock *volumes;       /* those that several servers may have, by id */
-    KeyLock *targets;       /* of iSCSI, by IQN */
+    KeyLock *targets;       /* of iSCSI by IQN, of NVMe by NQN */
 };
 
 /* "data" of a connection on its way. */
@@ -58,3 +58,6 @@ bool connector_iscsi_connect(Connection *connection, NovaError **err) G_GNUC_WAR
 bool connector_iscsi_disconnect(Connection *connection, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 bool connector_iscsi_extend(Connection *connection, int64_t *size, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
+bool connector_nvmeof_connect(Connection *connection, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+bool connector_nvmeof_disconnect(Connection *connection, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+bool connector_nvmeof_extend(Connection *connection, int64_t *size, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;

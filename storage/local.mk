@@ -53,16 +53,19 @@ noinst_PROGRAMS += tests/differential/inspect_format
 tests_differential_inspect_format_SOURCES = tests/differential/inspect_format.c
 EXTRA_DIST += tests/differential/format_inspector.py
 
-# Volumes of iSCSI and Fibre Channel.
+# Volumes of iSCSI, Fibre Channel and NVMe over fabrics.
 libkilonova_a_SOURCES += \
 	storage/connector_fibre_channel.c \
 	storage/connector_iscsi.c \
+	storage/connector_nvmeof.c \
 	storage/connector_scsi.c \
 	storage/fibre_channel.c storage/fibre_channel.h \
 	storage/iscsi.c storage/iscsi.h \
 	storage/multipath.c storage/multipath.h \
+	storage/nvme.c storage/nvme.h \
 	storage/scsi.c storage/scsi.h
-unit_tests += tests/unit/test_connector_fibre_channel tests/unit/test_connector_iscsi
+unit_tests += tests/unit/test_connector_fibre_channel tests/unit/test_connector_iscsi tests/unit/test_connector_nvmeof
 tests_unit_test_connector_SOURCES = tests/unit/test_connector.c tests/unit/tree.h
 tests_unit_test_connector_fibre_channel_SOURCES = tests/unit/test_connector_fibre_channel.c tests/unit/tree.h
+tests_unit_test_connector_nvmeof_SOURCES = tests/unit/test_connector_nvmeof.c tests/unit/tree.h
 tests_unit_test_connector_iscsi_SOURCES = tests/unit/test_connector_iscsi.c tests/unit/tree.h

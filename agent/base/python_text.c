@@ -255,3 +255,26 @@ python_string_to_bytes(const char *text, double *ret_bytes)
     *ret_bytes = ceil(g_ascii_strtod(magnitude, NULL) * scale);
     return true;
 }
+
+char *
+python_uuid(const char *text, NovaError **err)
+{
+    g_autoptr(GString) digits = g_string_new(text);
+    size_t first, length;
+
+    g_string_replace(digits, "urn:", "", 0);
+    g_string_replace(digits, "uuid:", "", 0);
+    first = strspn(digits->str, "{}");
+    g_string_erase(digits, 0, (gssize)first);
+    while (digits->len > 0 && strchr("{}", digits->str[digits->len - 1]))
+        g_string_truncate(digits, digits->len - 1);
+    g_string_replace(digits, "-", "", 0);
+    length = strspn(digits->str, "0123456789abcdefABCDEF");
+    if (length != 32 || digits->len != length) {
+        nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "badly formed hexadecimal UUID string");
+        return NULL;
+    }
+    g_string_ascii_down(digits);
+    return g_strdup_printf("%.8s-%.4s-%.4s-%.4s-%.12s", digits->str, digits->str + 8, digits->str + 12,
+                           digits->str + 16, digits->str + 20);
+}

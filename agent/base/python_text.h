@@ -31,3 +31,7 @@ bool python_is_digits(const char *text);
 bool python_string_to_bytes(const char *text, double *ret_bytes);
 
 bool is_one_of(const char *text, const char *const *allowed);
+
+/* str(uuid.UUID(text)): 32 hexadecimal digits, wherever hyphens and "urn:uuid:" stand, as lower-case text with
+ * hyphens; ValueError for anything else; g_free(). */
+char *python_uuid(const char *text, NovaError **err);

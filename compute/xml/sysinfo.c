@@ -4,35 +4,8 @@
 
 #include <string.h>
 
+#include "agent/base/python_text.h"
 #include "compute/xml/domain_build.h"
-
-/* uuid.UUID(): 32 hexadecimal digits, wherever hyphens, braces and "urn:uuid:" stand. */
-static char *
-format_machine_id(const char *text, NovaError **err)
-{
-    g_autofree char *digits = g_ascii_strdown(text, -1);
-    unsigned n = 0;
-
-    if (g_str_has_prefix(digits, "urn:"))
-        memset(digits, '-', 4);
-    if (g_str_has_prefix(digits + 4 * (digits[0] == '-'), "uuid:"))
-        memset(digits + 4 * (digits[0] == '-'), '-', 5);
-    for (const char *p = digits; *p; p++) {
-        if (*p == '-' || *p == '{' || *p == '}')
-            continue;
-        if (!g_ascii_isxdigit(*p) || n == 32) {
-            n = 0;
-            break;
-        }
-        digits[n++] = *p;
-    }
-    if (n != 32) {
-        nova_error_set(err, NOVA_ERROR_VALUE_ERROR, "badly formed hexadecimal UUID string");
-        return NULL;
-    }
-    return g_strdup_printf("%.8s-%.4s-%.4s-%.4s-%.12s", digits, digits + 8, digits + 12,
-                           digits + 16, digits + 20);
-}
 
 static bool
 serial_of_os(const DomainBuild *build, char **ret_serial, NovaError **err)
@@ -45,7 +18,7 @@ serial_of_os(const DomainBuild *build, char **ret_serial, NovaError **err)
     if (!*machine_id)
         return nova_error_set(err, NOVA_ERROR_INTERNAL_ERROR,
                               "Unable to get host UUID: /etc/machine-id is empty");
-    *ret_serial = format_machine_id(machine_id, err);
+    *ret_serial = python_uuid(machine_id, err);
     return *ret_serial != NULL;
 }
 
