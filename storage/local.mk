@@ -53,6 +53,10 @@ noinst_PROGRAMS += tests/differential/inspect_format
 tests_differential_inspect_format_SOURCES = tests/differential/inspect_format.c
 EXTRA_DIST += tests/differential/format_inspector.py
 
+# For tests of connectors in the test VM.
+noinst_PROGRAMS += tests/vm/connect_volume
+tests_vm_connect_volume_SOURCES = tests/vm/connect_volume.c
+
 # Volumes of iSCSI, Fibre Channel and NVMe over fabrics.
 libkilonova_a_SOURCES += \
 	storage/connector_fibre_channel.c \
