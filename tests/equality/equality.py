@@ -208,7 +208,8 @@ class Cloud:
         plain["cpu_info"] = json.loads(plain["cpu_info"])
         plain["cpu_info"]["features"].sort()
         plain["numa_topology"] = json.loads(plain["numa_topology"])
-        plain["stats"]["uptime"] = re.sub(r"\d+", "N", plain["stats"].get("uptime", ""))
+        uptime = re.sub(r"up .*?,(  \d+ user)", r"up TIME,\1", plain["stats"].get("uptime", ""))  # "23:59", "1 day, 2 min"
+        plain["stats"]["uptime"] = re.sub(r"\d+", "N", uptime)
         get = self.cloud.placement.get
         provider = get(f"/resource_providers?name={HOST}").json()["resource_providers"][0]
         base = f"/resource_providers/{provider['uuid']}"
