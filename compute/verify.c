@@ -18,6 +18,7 @@ typedef struct Reading {
     const RequestContext *ctx;
     GPtrArray *unread;
     DriftFacts facts;
+    GPtrArray *late; /* of Instance*: deleted, but a request for it is queued or under way */
 } Reading;
 
 static GHashTable *
@@ -40,6 +41,8 @@ reading_clear(Reading *reading)
     for (size_t i = 0; i < G_N_ELEMENTS(sets); i++)
         if (sets[i])
             g_hash_table_unref(sets[i]);
+    if (reading->late)
+        g_ptr_array_unref(reading->late);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Reading, reading_clear)
 
@@ -167,34 +170,47 @@ read_deleted(Reading *reading)
     if (json_array_size(unknown) == 0)
         return;
     instances = conductor_instances_by_filters(host->conductor, all, filters, NULL, &error);
-    for (guint j = 0; instances && j < instances->len; j++)
-        g_hash_table_add(reading->facts.deleted,
-                         g_strdup(((const Instance *)instances->pdata[j])->uuid));
+    for (guint j = instances ? instances->len : 0; j-- > 0;) {
+        const char *deleted = ((const Instance *)instances->pdata[j])->uuid;
+
+        g_hash_table_add(reading->facts.deleted, g_strdup(deleted));
+        if (g_hash_table_contains(reading->facts.busy, deleted))
+            g_ptr_array_add(reading->late, g_ptr_array_steal_index_fast(instances, j));
+    }
     if (error)
         not_read(reading, "deleted instances", error);
+}
+
+static GPtrArray *
+find_drift(Reading *reading, NovaError **err)
+{
+    static const char *const attributes[] = {"info_cache", NULL};
+    Host *host = reading->host;
+
+    reading->facts.busy = new_set();
+    reading->facts.deleted = new_set();
+    reading->facts.moves = new_set();
+    reading->late = g_ptr_array_new_with_free_func((GDestroyNotify)instance_free);
+    /* What is on the host is read first: a server that comes meanwhile is in the database then. */
+    read_host(reading);
+    read_consumers(reading);
+    read_moves(reading);
+    reading->facts.instances =
+        conductor_instances_by_host(host->conductor, reading->ctx, host->name, attributes, err);
+    if (!reading->facts.instances)
+        return NULL;
+    for (guint i = 0; i < reading->facts.instances->len; i++)
+        note_busy(reading, ((const Instance *)reading->facts.instances->pdata[i])->uuid);
+    read_deleted(reading);
+    return drift_find(&reading->facts);
 }
 
 GPtrArray *
 verify_host(Host *host, const RequestContext *ctx, GPtrArray *unread, NovaError **err)
 {
-    static const char *const attributes[] = {"info_cache", NULL};
     g_auto(Reading) reading = {.host = host, .ctx = ctx, .unread = unread};
 
-    reading.facts.busy = new_set();
-    reading.facts.deleted = new_set();
-    reading.facts.moves = new_set();
-    /* What is on the host is read first: a server that comes meanwhile is in the database then. */
-    read_host(&reading);
-    read_consumers(&reading);
-    read_moves(&reading);
-    reading.facts.instances =
-        conductor_instances_by_host(host->conductor, ctx, host->name, attributes, err);
-    if (!reading.facts.instances)
-        return NULL;
-    for (guint i = 0; i < reading.facts.instances->len; i++)
-        note_busy(&reading, ((const Instance *)reading.facts.instances->pdata[i])->uuid);
-    read_deleted(&reading);
-    return drift_find(&reading.facts);
+    return find_drift(&reading, err);
 }
 
 /* ---- mending ---- */
@@ -239,17 +255,10 @@ is_of_deleted_server(const Drift *drift)
     return drift->is_ours && drift->kind != DRIFT_PORT_MISSING;
 }
 
-void
-verify_reap(Host *host, RequestContext *ctx, Instance *unused G_GNUC_UNUSED)
+static void
+reap(Host *host, const RequestContext *ctx, const GPtrArray *drifts)
 {
-    g_autoptr(GPtrArray) unread = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(NovaError) error = NULL;
-    g_autoptr(GPtrArray) drifts = NULL;
-
-    if (g_strcmp0(host->options->default_group.running_deleted_instance_action, "reap") != 0)
-        return;
-    drifts = verify_host(host, ctx, unread, &error);
-    for (guint i = 0; drifts && i < drifts->len; i++) {
+    for (guint i = 0; i < drifts->len; i++) {
         const Drift *drift = drifts->pdata[i];
         g_autoptr(NovaError) failure = NULL;
 
@@ -258,6 +267,33 @@ verify_reap(Host *host, RequestContext *ctx, Instance *unused G_GNUC_UNUSED)
         LOG_INFO("Deleted while no agent ran: %s, %s", drift->uuid, drift_text(drift->kind));
         if (!verify_heal(host, ctx, drift, &failure))
             LOG_ERROR("Removing it: %s", nova_error_details(failure));
+    }
+}
+
+/* What is told of a deleted server when the agent comes back ("network-vif-deleted") keeps it busy just now: it is
+ * looked at again behind that. */
+static void
+reap_later(Reading *reading)
+{
+    while (reading->late->len > 0)
+        reading->host->queue_work(reading->host, "remove what a deleted server left", verify_reap,
+                                  (RequestContext *)reading->ctx, g_ptr_array_steal_index_fast(reading->late, 0));
+}
+
+void
+verify_reap(Host *host, RequestContext *ctx, Instance *unused G_GNUC_UNUSED)
+{
+    g_autoptr(GPtrArray) unread = g_ptr_array_new_with_free_func(g_free);
+    g_auto(Reading) reading = {.host = host, .ctx = ctx, .unread = unread};
+    g_autoptr(NovaError) error = NULL;
+    g_autoptr(GPtrArray) drifts = NULL;
+
+    if (g_strcmp0(host->options->default_group.running_deleted_instance_action, "reap") != 0)
+        return;
+    drifts = find_drift(&reading, &error);
+    if (drifts) {
+        reap(host, ctx, drifts);
+        reap_later(&reading);
     }
     if (error)
         LOG_ERROR("Looking for what deleted servers left: %s", nova_error_details(error));

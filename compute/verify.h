@@ -15,5 +15,6 @@ bool verify_heal(Host *host, const RequestContext *ctx, const Drift *drift, Nova
     G_GNUC_WARN_UNUSED_RESULT;
 
 /* At start: what is left of servers that were deleted while no agent ran, unless
- * running_deleted_instance_action is something else than "reap". Host.queue_work's signature. */
+ * running_deleted_instance_action is something else than "reap"; of those that are being worked on, once that is
+ * over. Host.queue_work's signature. */
 void verify_reap(Host *host, RequestContext *ctx, Instance *unused);

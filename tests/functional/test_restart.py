@@ -9,6 +9,7 @@ import signal
 import subprocess
 import threading
 import time
+import uuid
 
 from lab import CTL, HOST, LAB, SOCKET, LabTest, agent, agent_pid, ctl, run, sql, wait
 
@@ -106,6 +107,9 @@ class Restart(LabTest):
     def test_what_was_deleted_while_no_agent_ran_is_removed(self):
         server = self.create("late", networks=["provider"])
         self.end(signal.SIGKILL)
+        event = {"name": "network-vif-deleted", "server_uuid": server.id, "tag": str(uuid.uuid4())}
+        for _ in range(20):  # which keep the server busy when the agent is back and looks for what to remove
+            self.cloud.compute.post("/os-server-external-events", json={"events": [event]})
         run("mariadb", "-uroot", "-S", os.environ["LAB_DIR"] + "/state/mysql/mysqld.sock", "-e",
             "UPDATE nova.services SET last_seen_up = '2020-01-01', updated_at = '2020-01-01' "
             f"WHERE `binary` = 'nova-compute' AND host = '{HOST}'")
