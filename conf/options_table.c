@@ -499,7 +499,7 @@ static const OptionRow rows[] = {
     {"libvirt", "rx_queue_size", OPTION_OPT_INT, offsetof(Options, libvirt.rx_queue_size), NULL, {false, 0, 0}, "256|512|1024", NULL, 0, "virtio rx ring"},
     {"libvirt", "tx_queue_size", OPTION_OPT_INT, offsetof(Options, libvirt.tx_queue_size), NULL, {false, 0, 0}, "256|512|1024", NULL, 0, "virtio tx ring (vhostuser/vdpa)"},
     {"libvirt", "max_queues", OPTION_OPT_INT, offsetof(Options, libvirt.max_queues), NULL, {true, 1, INFINITY}, NULL, NULL, 0, "cap on tap queues"},
-    {"libvirt", "num_nvme_discover_tries", OPTION_INT, offsetof(Options, libvirt.num_nvme_discover_tries), "5", {false, 0, 0}, NULL, NULL, OPTION_LATER, "NVMe device tries"},
+    {"libvirt", "num_nvme_discover_tries", OPTION_INT, offsetof(Options, libvirt.num_nvme_discover_tries), "5", {false, 0, 0}, NULL, NULL, 0, "NVMe device tries"},
     {"libvirt", "pmem_namespaces", OPTION_LIST, offsetof(Options, libvirt.pmem_namespaces), "", {false, 0, 0}, NULL, NULL, OPTION_LATER, "LABEL:ns/ns vPMEM map"},
     {"libvirt", "swtpm_enabled", OPTION_BOOL, offsetof(Options, libvirt.swtpm_enabled), "false", {false, 0, 0}, NULL, NULL, 0, "allow vTPM"},
     {"libvirt", "swtpm_user", OPTION_STRING, offsetof(Options, libvirt.swtpm_user), "tss", {false, 0, 0}, NULL, NULL, OPTION_LATER, "owner of vTPM state"},

@@ -13,7 +13,7 @@
 #include "storage/scsi.h"
 
 #define POLL_MS 100
-#define FIND_MS 15000
+#define TRY_MS 3000 /* 5 of [libvirt]num_nvme_discover_tries are as long as os-brick looks */
 #define RECONNECT_MS 20000 /* a kernel tries each 10 s */
 #define RESIZE_MS 5000
 #define ATTEMPTS 3
@@ -92,21 +92,20 @@ static char *
 wait_for_device(const Connection *connection, NvmeTarget *target)
 {
     const char *root = connection->connectors->root;
+    int64_t left_ms = connection->connectors->options->libvirt.num_nvme_discover_tries * TRY_MS;
 
-    for (int waited = 0; waited < FIND_MS; waited += POLL_MS) {
+    for (;; left_ms -= POLL_MS) {
         char *device;
 
         nvme_find_controllers(root, target);
         device = nvme_find_device(root, target);
-        if (device)
+        if (device || left_ms <= 0)
             return device;
         g_usleep(POLL_MS * 1000);
     }
-    return NULL;
 }
 
-/* NULL: not this time. Caller frees. */
-static char *
+static bool
 try_to_connect(const Connection *connection, NvmeTarget *target)
 {
     bool connected;
@@ -117,39 +116,67 @@ try_to_connect(const Connection *connection, NvmeTarget *target)
         rescan_live(connection, target);
     if (!connected || joins_paths(connection))
         connected |= connect_missing(connection, target);
-    return connected || wait_for_reconnection(connection, target) ? wait_for_device(connection, target) : NULL;
+    return connected || wait_for_reconnection(connection, target);
 }
 
-static bool disconnect_unused(const Connection *connection, const NvmeTarget *target, const char *device,
-                              NovaError **err);
-
-static void
-drop(const Connection *connection, NvmeTarget *target, const char *device)
+static bool
+connect_portals(const Connection *connection, NvmeTarget *target)
 {
-    g_autoptr(NovaError) error = NULL;
+    bool connected = try_to_connect(connection, target);
 
+    for (int attempt = 1; !connected && attempt < ATTEMPTS; attempt++) {
+        g_usleep((1 << attempt) * 1000 * 1000);
+        connected = try_to_connect(connection, target);
+    }
+    return connected;
+}
+
+static GPtrArray *
+controllers_of(const NvmeTarget *target)
+{
+    GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
+
+    for (guint i = 0; i < target->portals->len; i++) {
+        const NvmePortal *portal = target->portals->pdata[i];
+
+        if (portal->controller)
+            g_ptr_array_add(names, g_strdup(portal->controller));
+    }
+    return names;
+}
+
+/* Nobody uses yet what was connected for this volume. */
+static void
+drop(const Connection *connection, NvmeTarget *target, const GPtrArray *before)
+{
     nvme_find_controllers(connection->connectors->root, target);
-    if (!disconnect_unused(connection, target, device, &error))
-        LOG_WARNING("Leaving %s: %s", target->nqn, nova_error_details(error));
+    for (guint i = 0; i < target->portals->len; i++) {
+        const NvmePortal *portal = target->portals->pdata[i];
+        g_autoptr(NovaError) error = NULL;
+
+        if (portal->controller &&
+            !g_ptr_array_find_with_equal_func((GPtrArray *)before, portal->controller, g_str_equal, NULL) &&
+            !nvme_disconnect(portal, &error))
+            LOG_WARNING("Leaving %s: %s", target->nqn, nova_error_details(error));
+    }
 }
 
 static bool
 connect_target(Connection *connection, NvmeTarget *target, NovaError **err)
 {
+    g_autoptr(GPtrArray) before = NULL;
     g_autofree char *device = NULL, *path = NULL;
 
     nvme_find_controllers(connection->connectors->root, target);
+    before = controllers_of(target);
     g_ptr_array_unref(target->before);
     target->before = nvme_namespaces(connection->connectors->root, target);
-    for (int attempt = 1; !device && attempt <= ATTEMPTS; attempt++) {
-        if (attempt > 1)
-            g_usleep((1 << (attempt - 1)) * 1000 * 1000);
-        device = try_to_connect(connection, target);
-    }
+    if (connect_portals(connection, target))
+        device = wait_for_device(connection, target);
     if (!device)
         nova_error_set(err, NOVA_ERROR_VOLUME_DEVICE_NOT_FOUND, "Volume device not found at %s.", target->nqn);
     if (!device || !connector_wait_for_node(connection, device, err)) {
-        drop(connection, target, device);
+        drop(connection, target, before);
         return false;
     }
     path = g_strconcat("/dev/", device, NULL);

@@ -211,6 +211,20 @@ portals_that_are_all_down_leave_nothing(void **state)
 }
 
 static void
+a_subsystem_without_the_volume_is_left_if_it_was_connected_for_it(void **state)
+{
+    Bench *bench = *state;
+    json_auto_t *info = connection("192.0.2.1", "192.0.2.2");
+    json_auto_t *other = json_deep_copy(info);
+    g_autoptr(NovaError) error = NULL;
+
+    json_object_set_new(json_object_get(other, "data"), "vol_uuid", json_string("11111111-62ee-4bd4-b7b4-8a8a2e3cb6b0"));
+    assert_false(connectors_connect(bench->connectors, other, SERVER, &error));
+    assert_string_equal(nova_error_class(error), "VolumeDeviceNotFound");
+    assert_false(exists(bench, CTL "/nvme1"));
+}
+
+static void
 paths_of_one_namespace_are_one_device(void **state)
 {
     Bench *bench = *state;
@@ -304,6 +318,7 @@ main(void)
         TEST(a_subsystem_with_other_volumes_stays),
         TEST(another_host_s_connection_is_not_ours),
         TEST(portals_that_are_all_down_leave_nothing),
+        TEST(a_subsystem_without_the_volume_is_left_if_it_was_connected_for_it),
         TEST(paths_of_one_namespace_are_one_device),
         TEST(a_grown_namespace_is_seen),
         TEST(a_volume_without_identity_is_the_one_that_came),

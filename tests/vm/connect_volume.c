@@ -37,7 +37,8 @@ int
 main(int argc, char **argv)
 {
     Options options = {.libvirt = {.volume_use_multipath = getenv("KILONOVA_MULTIPATH") != NULL,
-                                   .num_volume_scan_tries = 5}};
+                                   .num_volume_scan_tries = 5,
+                                   .num_nvme_discover_tries = 5}};
     g_autoptr(Connectors) connectors = connectors_new(&options, "");
     json_auto_t *info = json_loadf(stdin, 0, NULL);
     g_autoptr(NovaError) error = NULL;
