@@ -4,7 +4,6 @@
 #define LOG_NAME "kilonova.storage.connector"
 
 #include <string.h>
-#include <unistd.h>
 
 #include "agent/base/json.h"
 #include "agent/base/log.h"
@@ -17,7 +16,6 @@
 #define RECONNECT_MS 20000 /* a kernel tries each 10 s */
 #define RESIZE_MS 5000
 #define ATTEMPTS 3
-#define SECTOR 512
 
 /* ---- connecting ---- */
 
@@ -271,32 +269,29 @@ connector_nvmeof_disconnect(Connection *connection, NovaError **err)
 
 /* ---- extending ---- */
 
-static int64_t
-size_of(const Connection *connection, const char *device)
-{
-    g_autofree char *path = g_strdup_printf("%s/sys/block/%s/size", connection->connectors->root, device);
-    g_autofree char *text = NULL;
-
-    return g_file_get_contents(path, &text, NULL, NULL) ? g_ascii_strtoll(text, NULL, 10) * SECTOR : 0;
-}
-
 /* The kernel may have heard of it already, or hears of it now; what it says in the end counts. */
 bool
 connector_nvmeof_extend(Connection *connection, int64_t *size, NovaError **err)
 {
+    const char *root = connection->connectors->root;
     g_autoptr(NvmeTarget) target = nvme_target_new(connection->data, err);
     g_autofree char *device = NULL;
+    const int64_t wanted = *size;
 
     if (!target)
         return false;
-    nvme_find_controllers(connection->connectors->root, target);
+    nvme_find_controllers(root, target);
     device = device_of(connection, target);
     if (!device)
         return nova_error_set(err, NOVA_ERROR_VOLUME_DEVICE_NOT_FOUND, "Volume device not found at %s.", target->nqn);
-    if (size_of(connection, device) < *size)
+    if (!scsi_size(root, device, size, err))
+        return false;
+    if (*size < wanted)
         rescan_live(connection, target);
-    for (int waited = 0; size_of(connection, device) < *size && waited < RESIZE_MS; waited += POLL_MS)
+    for (int waited = 0; *size < wanted && waited < RESIZE_MS; waited += POLL_MS) {
         g_usleep(POLL_MS * 1000);
-    *size = size_of(connection, device);
+        if (!scsi_size(root, device, size, err))
+            return false;
+    }
     return true;
 }

@@ -2,8 +2,6 @@
 /* What the connectors of SCSI disks share: once the kernel has a disk, it does not matter how it came. */
 #define LOG_NAME "kilonova.storage.connector"
 
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "agent/base/json.h"
@@ -71,12 +69,8 @@ is_used(const Connection *connection, const char *device)
 {
     const char *used = json_get_string(connection->data, "device_path", "");
     g_autofree char *path = g_strconcat(connection->connectors->root, used, NULL);
-    char *real = realpath(path, NULL);
-    const char *name = real ? strrchr(real, '/') : NULL;
-    bool same = name && strcmp(name + 1, device) == 0;
 
-    free(real);
-    return same;
+    return scsi_leads_to(path, device);
 }
 
 /* Only the path that the guest wrote to has anything to flush. */

@@ -2,7 +2,6 @@
 #define LOG_NAME "kilonova.storage.fibre_channel"
 #include "storage/fibre_channel.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "agent/base/fail_point.h"
@@ -158,17 +157,6 @@ link_suffix(const FibreChannelTarget *target)
                            (unsigned)(target->lun >> 16 & 0xffff));
 }
 
-static bool
-leads_to(const char *path, const char *device)
-{
-    char *real = realpath(path, NULL);
-    const char *name = real ? strrchr(real, '/') : NULL;
-    bool leads = name && strcmp(name + 1, device) == 0;
-
-    free(real);
-    return leads;
-}
-
 char *
 fibre_channel_link(const char *root, const GPtrArray *targets, const char *device)
 {
@@ -178,7 +166,7 @@ fibre_channel_link(const char *root, const GPtrArray *targets, const char *devic
         g_autofree char *suffix = link_suffix(targets->pdata[i]);
 
         for (guint j = 0; j < links->len; j++)
-            if (g_str_has_suffix(links->pdata[j], suffix) && leads_to(links->pdata[j], device))
+            if (g_str_has_suffix(links->pdata[j], suffix) && scsi_leads_to(links->pdata[j], device))
                 return g_strdup((char *)links->pdata[j] + strlen(root));
     }
     return NULL;
@@ -232,28 +220,41 @@ after_colon(const char *path, const char *end)
     return colon ? g_strndup(colon + 1, strcspn(colon + 1, end)) : NULL;
 }
 
-/* "CHANNEL TARGET" of the port behind this adapter; NULL: it is not known there. */
+/* Of a port that is a SCSI target already: "CHANNEL TARGET"; NULL: it is none. */
+static char *
+find_transport_target(const char *root, const char *host_number, const char *wwpn)
+{
+    g_autofree char *pattern = g_strdup_printf(TRANSPORT "/target%s:*", host_number);
+    g_autoptr(GPtrArray) ports = find_ports(root, pattern, wwpn);
+    char *where = ports->len > 0 ? after_colon(ports->pdata[0], "") : NULL;
+
+    return where ? g_strdelimit(where, ":", ' ') : NULL;
+}
+
+/* The same of one that is only known to be there. */
+static char *
+find_remote_target(const char *root, const char *host_number, const char *wwpn)
+{
+    g_autofree char *pattern = g_strdup_printf(REMOTE_PORTS "/rport-%s:*", host_number);
+    g_autoptr(GPtrArray) ports = find_ports(root, pattern, wwpn);
+    g_autofree char *path = NULL, *id = NULL, *channel = NULL;
+
+    if (ports->len == 0)
+        return NULL;
+    path = g_build_filename(ports->pdata[0], "scsi_target_id", NULL);
+    channel = after_colon(ports->pdata[0], "-");
+    if (!channel || !g_file_get_contents(path, &id, NULL, NULL) || strcmp(g_strstrip(id), "-1") == 0)
+        return NULL;
+    return g_strconcat(channel, " ", id, NULL);
+}
+
+/* NULL: the port is not known behind this adapter. */
 static char *
 find_target(const char *root, const char *host_number, const char *wwpn)
 {
-    g_autofree char *pattern = g_strdup_printf(TRANSPORT "/target%s:*", host_number);
-    g_autofree char *remote_pattern = g_strdup_printf(REMOTE_PORTS "/rport-%s:*", host_number);
-    g_autoptr(GPtrArray) ports = find_ports(root, pattern, wwpn);
-    g_autoptr(GPtrArray) remote = find_ports(root, remote_pattern, wwpn);
-    g_autofree char *id_path = NULL, *id = NULL, *channel = NULL;
+    char *where = find_transport_target(root, host_number, wwpn);
 
-    if (ports->len > 0) {
-        char *where = after_colon(ports->pdata[0], "");
-
-        return where ? g_strdelimit(where, ":", ' ') : NULL;
-    }
-    if (remote->len == 0)
-        return NULL;
-    id_path = g_build_filename(remote->pdata[0], "scsi_target_id", NULL);
-    channel = after_colon(remote->pdata[0], "-");
-    if (!channel || !g_file_get_contents(id_path, &id, NULL, NULL) || strcmp(g_strstrip(id), "-1") == 0)
-        return NULL;
-    return g_strconcat(channel, " ", id, NULL);
+    return where ? where : find_remote_target(root, host_number, wwpn);
 }
 
 /* Of "initiator_target_map": the ports that an adapter may use. NULL: it says nothing of it. */

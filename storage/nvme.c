@@ -6,7 +6,6 @@
 
 #include "agent/base/command.h"
 #include "agent/base/fail_point.h"
-#include "agent/base/json.h"
 #include "agent/base/python_text.h"
 #include "storage/scsi.h"
 
@@ -340,7 +339,7 @@ nvme_connect(const NvmeTarget *target, const NvmePortal *portal, NovaError **err
 }
 
 static bool
-run_with_controller(const char *const *argv, NovaError **err)
+run(const char *const *argv, NovaError **err)
 {
     g_auto(CommandResult) result = {0};
 
@@ -354,7 +353,7 @@ nvme_disconnect(const NvmePortal *portal, NovaError **err)
     const char *const argv[] = {"nvme", "disconnect", "-d", device, NULL};
 
     FAIL_POINT("nvme.disconnect:before", NULL);
-    return run_with_controller(argv, err);
+    return run(argv, err);
 }
 
 bool
@@ -363,5 +362,5 @@ nvme_rescan(const NvmePortal *portal, NovaError **err)
     g_autofree char *device = g_strconcat("/dev/", portal->controller, NULL);
     const char *const argv[] = {"nvme", "ns-rescan", device, NULL};
 
-    return run_with_controller(argv, err);
+    return run(argv, err);
 }

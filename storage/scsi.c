@@ -184,16 +184,32 @@ scsi_remove(const char *root, const char *device, NovaError **err)
 }
 
 bool
-scsi_rescan(const char *root, const char *device, int64_t *ret_size, NovaError **err)
+scsi_leads_to(const char *path, const char *device)
 {
-    g_autofree char *rescan = g_strdup_printf("%s/sys/block/%s/device/rescan", root, device);
+    char *real = realpath(path, NULL);
+    const char *name = real ? strrchr(real, '/') : NULL;
+    bool leads = name && strcmp(name + 1, device) == 0;
+
+    free(real);
+    return leads;
+}
+
+bool
+scsi_size(const char *root, const char *device, int64_t *ret_size, NovaError **err)
+{
     g_autofree char *size = g_strdup_printf("%s/sys/block/%s/size", root, device);
     g_autofree char *text = NULL;
 
-    if (!scsi_write(rescan, "1", err))
-        return false;
     if (!g_file_get_contents(size, &text, NULL, NULL))
         return os_error(size, err);
     *ret_size = g_ascii_strtoll(text, NULL, 10) * SECTOR;
     return true;
+}
+
+bool
+scsi_rescan(const char *root, const char *device, int64_t *ret_size, NovaError **err)
+{
+    g_autofree char *rescan = g_strdup_printf("%s/sys/block/%s/device/rescan", root, device);
+
+    return scsi_write(rescan, "1", err) && scsi_size(root, device, ret_size, err);
 }

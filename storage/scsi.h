@@ -32,6 +32,11 @@ bool scsi_flush(const char *root, const char *device, NovaError **err) G_GNUC_WA
 /* Gone is a success. Waits until its node has vanished. */
 bool scsi_remove(const char *root, const char *device, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
-/* Reads its capacity again; in bytes. */
+/* Is the node or link at 'path', which begins with 'root', this device? */
+bool scsi_leads_to(const char *path, const char *device);
+
+/* As the kernel knows it, in bytes; of any block device. */
+bool scsi_size(const char *root, const char *device, int64_t *ret_size, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+/* The same, once its capacity has been read again. */
 bool scsi_rescan(const char *root, const char *device, int64_t *ret_size, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;

@@ -31,14 +31,6 @@ typedef struct Bench {
     atomic_bool stops;
 } Bench;
 
-static bool
-exists(Bench *bench, const char *path)
-{
-    g_autofree char *full = g_strconcat(bench->root, path, NULL);
-
-    return access(full, F_OK) == 0;
-}
-
 static char *
 read_file(Bench *bench, const char *path)
 {
@@ -264,7 +256,7 @@ disconnecting_removes_this_lun_alone(void **state)
     start_kernel(bench, NULL);
     assert_true(connectors_connect(bench->connectors, info, SERVER, NULL));
     assert_true(connectors_disconnect(bench->connectors, info, SERVER, false, NULL));
-    assert_false(exists(bench, "/dev/sdb"));
+    assert_false(tree_has(bench->root, "/dev/sdb"));
     assert_scanned(bench, "/sys/block/sdc/device/delete", "");
     assert_true(connectors_disconnect(bench->connectors, info, SERVER, false, NULL));
 }

@@ -43,14 +43,6 @@ typedef struct Bench {
     atomic_bool stops;
 } Bench;
 
-static bool
-exists(Bench *bench, const char *path)
-{
-    g_autofree char *full = g_strconcat(bench->root, path, NULL);
-
-    return access(full, F_OK) == 0;
-}
-
 static void
 put_disk(Bench *bench, int lun, const char *device)
 {
@@ -177,8 +169,8 @@ the_last_disk_of_a_session_ends_it(void **state)
     put_disk(bench, 1, "sdb");
     assert_true(connectors_connect(bench->connectors, info, SERVER, NULL));
     assert_true(connectors_disconnect(bench->connectors, info, SERVER, false, NULL));
-    assert_false(exists(bench, "/dev/sdb"));
-    assert_false(exists(bench, "/session"));
+    assert_false(tree_has(bench->root, "/dev/sdb"));
+    assert_false(tree_has(bench->root, "/session"));
     log = log_of(bench);
     assert_non_null(strstr(log, "--logout\n"));
     assert_true(g_str_has_suffix(log, "--op delete\n"));
@@ -194,9 +186,9 @@ a_session_with_other_disks_stays(void **state)
     put_disk(bench, 2, "sdc");
     assert_true(connectors_connect(bench->connectors, info, SERVER, NULL));
     assert_true(connectors_disconnect(bench->connectors, info, SERVER, false, NULL));
-    assert_false(exists(bench, "/dev/sdb"));
-    assert_true(exists(bench, "/dev/sdc"));
-    assert_true(exists(bench, "/session"));
+    assert_false(tree_has(bench->root, "/dev/sdb"));
+    assert_true(tree_has(bench->root, "/dev/sdc"));
+    assert_true(tree_has(bench->root, "/session"));
 }
 
 static void
@@ -217,7 +209,7 @@ a_lun_that_never_appears_leaves_no_session(void **state)
 
     assert_false(connectors_connect(bench->connectors, info, SERVER, &error));
     assert_string_equal(nova_error_class(error), "VolumeDeviceNotFound");
-    assert_false(exists(bench, "/session"));
+    assert_false(tree_has(bench->root, "/session"));
 }
 
 static void

@@ -44,14 +44,6 @@ typedef struct Bench {
     Connectors *connectors;
 } Bench;
 
-static bool
-exists(Bench *bench, const char *path)
-{
-    g_autofree char *full = g_strconcat(bench->root, path, NULL);
-
-    return access(full, F_OK) == 0;
-}
-
 static int
 set_up(void **state)
 {
@@ -132,10 +124,10 @@ all_portals_are_connected_where_the_kernel_joins_them(void **state)
     bench->options.libvirt.volume_use_multipath = true;
     tree_put(bench->root, "/sys/module/nvme_core/parameters/multipath", "Y\n");
     assert_true(connectors_connect(bench->connectors, info, SERVER, NULL));
-    assert_true(exists(bench, CTL "/nvme1"));
-    assert_true(exists(bench, CTL "/nvme2"));
+    assert_true(tree_has(bench->root, CTL "/nvme1"));
+    assert_true(tree_has(bench->root, CTL "/nvme2"));
     assert_true(connectors_disconnect(bench->connectors, info, SERVER, false, NULL));
-    assert_false(exists(bench, CTL "/nvme2"));
+    assert_false(tree_has(bench->root, CTL "/nvme2"));
 }
 
 static void
@@ -170,7 +162,7 @@ the_last_volume_of_a_subsystem_ends_the_connection(void **state)
 
     assert_true(connectors_connect(bench->connectors, info, SERVER, NULL));
     assert_true(connectors_disconnect(bench->connectors, info, SERVER, false, NULL));
-    assert_false(exists(bench, CTL "/nvme1"));
+    assert_false(tree_has(bench->root, CTL "/nvme1"));
     assert_true(connectors_disconnect(bench->connectors, info, SERVER, false, NULL));
 }
 
@@ -183,7 +175,7 @@ a_subsystem_with_other_volumes_stays(void **state)
     assert_true(connectors_connect(bench->connectors, info, SERVER, NULL));
     tree_put(bench->root, CTL "/nvme1/nvme1n2/uuid", "11111111-62ee-4bd4-b7b4-8a8a2e3cb6b0\n");
     assert_true(connectors_disconnect(bench->connectors, info, SERVER, false, NULL));
-    assert_true(exists(bench, CTL "/nvme1"));
+    assert_true(tree_has(bench->root, CTL "/nvme1"));
 }
 
 static void
@@ -195,7 +187,7 @@ another_host_s_connection_is_not_ours(void **state)
     assert_true(connectors_connect(bench->connectors, info, SERVER, NULL));
     tree_put(bench->root, CTL "/nvme1/hostnqn", "nqn.other\n");
     assert_true(connectors_disconnect(bench->connectors, info, SERVER, false, NULL));
-    assert_true(exists(bench, CTL "/nvme1"));
+    assert_true(tree_has(bench->root, CTL "/nvme1"));
 }
 
 static void
@@ -207,7 +199,7 @@ portals_that_are_all_down_leave_nothing(void **state)
 
     assert_false(connectors_connect(bench->connectors, info, SERVER, &error));
     assert_string_equal(nova_error_class(error), "VolumeDeviceNotFound");
-    assert_false(exists(bench, "/sys/class/nvme-fabrics"));
+    assert_false(tree_has(bench->root, "/sys/class/nvme-fabrics"));
 }
 
 static void
@@ -221,7 +213,7 @@ a_subsystem_without_the_volume_is_left_if_it_was_connected_for_it(void **state)
     json_object_set_new(json_object_get(other, "data"), "vol_uuid", json_string("11111111-62ee-4bd4-b7b4-8a8a2e3cb6b0"));
     assert_false(connectors_connect(bench->connectors, other, SERVER, &error));
     assert_string_equal(nova_error_class(error), "VolumeDeviceNotFound");
-    assert_false(exists(bench, CTL "/nvme1"));
+    assert_false(tree_has(bench->root, CTL "/nvme1"));
 }
 
 static void
@@ -264,7 +256,7 @@ a_volume_without_identity_is_the_one_that_came(void **state)
     log = log_of(bench);
     assert_string_equal(log, "connect -a 192.0.2.1 -s 4420 -t rdma -n " NQN " -Q 128 -l -1 -q " HOST_NQN "\n");
     assert_true(connectors_disconnect(bench->connectors, info, SERVER, false, NULL));
-    assert_false(exists(bench, CTL "/nvme1"));
+    assert_false(tree_has(bench->root, CTL "/nvme1"));
 }
 
 /* "PROPERTY VALUE", or the class of the error. */

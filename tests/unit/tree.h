@@ -3,6 +3,8 @@
 /* A made-up tree of /sys, /etc and programs below a temporary folder. */
 
 #include <glib.h>
+#include <stdbool.h>
+#include <unistd.h>
 
 #include "tests/unit/cmocka_all.h"
 
@@ -14,6 +16,14 @@ tree_put(const char *root, const char *path, const char *text)
 
     assert_int_equal(g_mkdir_with_parents(folder, 0755), 0);
     assert_true(g_file_set_contents(full, text, -1, NULL));
+}
+
+static inline bool
+tree_has(const char *root, const char *path)
+{
+    g_autofree char *full = g_strconcat(root, path, NULL);
+
+    return access(full, F_OK) == 0;
 }
 
 static inline void
