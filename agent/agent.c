@@ -11,6 +11,7 @@
 
 #include "agent/base/journal.h"
 #include "agent/base/log.h"
+#include "agent/base/monotonic.h"
 #include "agent/control/conductor.h"
 #include "agent/control_commands.h"
 #include "agent/dispatch.h"
@@ -55,8 +56,8 @@ struct Agent {
     Dispatcher *dispatcher;
 
     pthread_t start_thread;
-    GMutex mutex;
-    GCond wake;
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
     bool stop; /* with mutex, these */
     bool is_draining;
     const char *waiting_for; /* NULL: started */
@@ -201,14 +202,14 @@ is_fatal(const NovaError *error)
 static bool
 pause_or_stopped(Agent *agent, int milliseconds)
 {
-    gint64 deadline = g_get_monotonic_time() + (gint64)milliseconds * 1000;
+    int64_t deadline = monotonic_after_ms(milliseconds);
     bool stop;
 
-    g_mutex_lock(&agent->mutex);
-    while (!agent->stop && g_cond_wait_until(&agent->wake, &agent->mutex, deadline))
+    pthread_mutex_lock(&agent->mutex);
+    while (!agent->stop && monotonic_cond_wait(&agent->wake, &agent->mutex, deadline))
         continue;
     stop = agent->stop;
-    g_mutex_unlock(&agent->mutex);
+    pthread_mutex_unlock(&agent->mutex);
     return !stop;
 }
 
@@ -223,9 +224,9 @@ fail(Agent *agent, const NovaError *error)
 static void
 set_waiting_for(Agent *agent, const char *what)
 {
-    g_mutex_lock(&agent->mutex);
+    pthread_mutex_lock(&agent->mutex);
     agent->waiting_for = what;
-    g_mutex_unlock(&agent->mutex);
+    pthread_mutex_unlock(&agent->mutex);
 }
 
 /* Until it succeeds. False when the agent stops before, or must not run. */
@@ -519,8 +520,8 @@ agent_start(const AgentSettings *settings, NovaError **err)
     agent->transport = g_steal_pointer(&transport);
     agent->notice_transport = g_steal_pointer(&notice_transport);
     agent->failed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    g_mutex_init(&agent->mutex);
-    g_cond_init(&agent->wake);
+    pthread_mutex_init(&agent->mutex, NULL);
+    monotonic_cond_init(&agent->wake);
     agent->sender = amqp_sender_new(agent->transport);
     agent->client = rpc_client_new(agent->transport, agent->sender);
     if (agent->notice_transport) {
@@ -560,9 +561,9 @@ state_of(Agent *agent)
 {
     const char *state;
 
-    g_mutex_lock(&agent->mutex);
+    pthread_mutex_lock(&agent->mutex);
     state = agent->is_draining ? "draining" : agent->waiting_for ? "starting" : "running";
-    g_mutex_unlock(&agent->mutex);
+    pthread_mutex_unlock(&agent->mutex);
     return state;
 }
 
@@ -571,9 +572,9 @@ waiting_for(Agent *agent)
 {
     const char *what;
 
-    g_mutex_lock(&agent->mutex);
+    pthread_mutex_lock(&agent->mutex);
     what = agent->waiting_for;
-    g_mutex_unlock(&agent->mutex);
+    pthread_mutex_unlock(&agent->mutex);
     return what;
 }
 
@@ -611,9 +612,9 @@ agent_status(Agent *agent)
 void
 agent_drain(Agent *agent)
 {
-    g_mutex_lock(&agent->mutex);
+    pthread_mutex_lock(&agent->mutex);
     agent->is_draining = true;
-    g_mutex_unlock(&agent->mutex);
+    pthread_mutex_unlock(&agent->mutex);
     rpc_server_stop(agent->server);
     dispatcher_hold(agent->dispatcher);
 }
@@ -674,18 +675,18 @@ agent_free(Agent *agent)
     node_facts_free(agent->facts);
     g_free(agent->node_uuid);
     close(agent->failed_fd);
-    g_mutex_clear(&agent->mutex);
-    g_cond_clear(&agent->wake);
+    pthread_mutex_destroy(&agent->mutex);
+    pthread_cond_destroy(&agent->wake);
     g_free(agent);
 }
 
 static void
 stop_start_thread(Agent *agent)
 {
-    g_mutex_lock(&agent->mutex);
+    pthread_mutex_lock(&agent->mutex);
     agent->stop = true;
-    g_cond_signal(&agent->wake);
-    g_mutex_unlock(&agent->mutex);
+    pthread_cond_signal(&agent->wake);
+    pthread_mutex_unlock(&agent->mutex);
 }
 
 bool

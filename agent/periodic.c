@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "agent/base/log.h"
+#include "agent/base/monotonic.h"
 #include "compute/tasks/tasks.h"
 
 /* What an interval of 0 means (oslo.service's DEFAULT_INTERVAL). */
@@ -55,8 +56,8 @@ struct Periodic {
     Host *host;
     Dispatcher *dispatcher;
     pthread_t thread;
-    GMutex mutex;
-    GCond wake;
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
     bool stop;             /* these with mutex */
     bool running[N_TASKS];
     gint64 due[N_TASKS];   /* PERIODIC thread only */
@@ -68,9 +69,9 @@ task_ended(void *user)
 {
     TaskRun *run = user;
 
-    g_mutex_lock(&run->periodic->mutex);
+    pthread_mutex_lock(&run->periodic->mutex);
     run->periodic->running[run->index] = false;
-    g_mutex_unlock(&run->periodic->mutex);
+    pthread_mutex_unlock(&run->periodic->mutex);
 }
 
 static void
@@ -90,10 +91,10 @@ claim_run(Periodic *periodic, size_t i)
 {
     bool free_to_run;
 
-    g_mutex_lock(&periodic->mutex);
+    pthread_mutex_lock(&periodic->mutex);
     free_to_run = !periodic->running[i];
     periodic->running[i] = true;
-    g_mutex_unlock(&periodic->mutex);
+    pthread_mutex_unlock(&periodic->mutex);
     return free_to_run;
 }
 
@@ -143,17 +144,17 @@ periodic_main(void *user)
     Periodic *periodic = user;
 
     pthread_setname_np(pthread_self(), "periodic");
-    g_mutex_lock(&periodic->mutex);
+    pthread_mutex_lock(&periodic->mutex);
     while (!periodic->stop) {
         gint64 next;
 
-        g_mutex_unlock(&periodic->mutex);
+        pthread_mutex_unlock(&periodic->mutex);
         next = run_due(periodic, g_get_monotonic_time());
-        g_mutex_lock(&periodic->mutex);
+        pthread_mutex_lock(&periodic->mutex);
         if (!periodic->stop)
-            g_cond_wait_until(&periodic->wake, &periodic->mutex, next);
+            monotonic_cond_wait(&periodic->wake, &periodic->mutex, next);
     }
-    g_mutex_unlock(&periodic->mutex);
+    pthread_mutex_unlock(&periodic->mutex);
     return NULL;
 }
 
@@ -177,8 +178,8 @@ periodic_start(Host *host, Dispatcher *dispatcher)
 
     periodic->host = host;
     periodic->dispatcher = dispatcher;
-    g_mutex_init(&periodic->mutex);
-    g_cond_init(&periodic->wake);
+    pthread_mutex_init(&periodic->mutex, NULL);
+    monotonic_cond_init(&periodic->wake);
     for (size_t i = 0; i < N_TASKS; i++) {
         periodic->runs[i] = (TaskRun){periodic, i};
         periodic->due[i] = first_due(periodic, i, g_get_monotonic_time());
@@ -192,10 +193,10 @@ periodic_stop(Periodic *periodic)
 {
     if (!periodic)
         return;
-    g_mutex_lock(&periodic->mutex);
+    pthread_mutex_lock(&periodic->mutex);
     periodic->stop = true;
-    g_cond_signal(&periodic->wake);
-    g_mutex_unlock(&periodic->mutex);
+    pthread_cond_signal(&periodic->wake);
+    pthread_mutex_unlock(&periodic->mutex);
     pthread_join(periodic->thread, NULL);
 }
 
@@ -204,7 +205,7 @@ periodic_free(Periodic *periodic)
 {
     if (!periodic)
         return;
-    g_mutex_clear(&periodic->mutex);
-    g_cond_clear(&periodic->wake);
+    pthread_mutex_destroy(&periodic->mutex);
+    pthread_cond_destroy(&periodic->wake);
     g_free(periodic);
 }

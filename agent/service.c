@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "agent/base/log.h"
+#include "agent/base/monotonic.h"
 
 /* nova.objects.service.SERVICE_VERSION of each release. */
 static const struct {
@@ -63,8 +64,8 @@ struct ServiceHeartbeat {
     Service *service;
     gint64 interval_us;
     pthread_t thread;
-    GMutex mutex;
-    GCond wake;
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
     bool stop;              /* with mutex */
     gint64 last;            /* with mutex */
 };
@@ -74,11 +75,11 @@ wait_until(ServiceHeartbeat *heartbeat, gint64 deadline)
 {
     bool stop;
 
-    g_mutex_lock(&heartbeat->mutex);
-    while (!heartbeat->stop && g_cond_wait_until(&heartbeat->wake, &heartbeat->mutex, deadline))
+    pthread_mutex_lock(&heartbeat->mutex);
+    while (!heartbeat->stop && monotonic_cond_wait(&heartbeat->wake, &heartbeat->mutex, deadline))
         continue;
     stop = heartbeat->stop;
-    g_mutex_unlock(&heartbeat->mutex);
+    pthread_mutex_unlock(&heartbeat->mutex);
     return !stop;
 }
 
@@ -91,9 +92,9 @@ report(ServiceHeartbeat *heartbeat)
 
     OBJECT_SET(heartbeat->service, report_count, heartbeat->service->report_count + 1);
     if (conductor_service_save(heartbeat->conductor, ctx, heartbeat->service, &error)) {
-        g_mutex_lock(&heartbeat->mutex);
+        pthread_mutex_lock(&heartbeat->mutex);
         heartbeat->last = g_get_monotonic_time();
-        g_mutex_unlock(&heartbeat->mutex);
+        pthread_mutex_unlock(&heartbeat->mutex);
         return true;
     }
     LOG_WARNING("Lost connection to nova-conductor for reporting service status: %s",
@@ -128,8 +129,8 @@ service_heartbeat_start(Conductor *conductor, const Options *options, Service *s
     heartbeat->conductor = conductor;
     heartbeat->service = service;
     heartbeat->interval_us = MAX(options->default_group.report_interval, 1) * G_USEC_PER_SEC;
-    g_mutex_init(&heartbeat->mutex);
-    g_cond_init(&heartbeat->wake);
+    pthread_mutex_init(&heartbeat->mutex, NULL);
+    monotonic_cond_init(&heartbeat->wake);
     pthread_create(&heartbeat->thread, NULL, heartbeat_main, heartbeat);
     return heartbeat;
 }
@@ -139,9 +140,9 @@ service_heartbeat_last(ServiceHeartbeat *heartbeat)
 {
     gint64 last;
 
-    g_mutex_lock(&heartbeat->mutex);
+    pthread_mutex_lock(&heartbeat->mutex);
     last = heartbeat->last;
-    g_mutex_unlock(&heartbeat->mutex);
+    pthread_mutex_unlock(&heartbeat->mutex);
     return last;
 }
 
@@ -150,13 +151,13 @@ service_heartbeat_stop(ServiceHeartbeat *heartbeat)
 {
     if (!heartbeat)
         return;
-    g_mutex_lock(&heartbeat->mutex);
+    pthread_mutex_lock(&heartbeat->mutex);
     heartbeat->stop = true;
-    g_cond_signal(&heartbeat->wake);
-    g_mutex_unlock(&heartbeat->mutex);
+    pthread_cond_signal(&heartbeat->wake);
+    pthread_mutex_unlock(&heartbeat->mutex);
     pthread_join(heartbeat->thread, NULL);
     service_free(heartbeat->service);
-    g_mutex_clear(&heartbeat->mutex);
-    g_cond_clear(&heartbeat->wake);
+    pthread_mutex_destroy(&heartbeat->mutex);
+    pthread_cond_destroy(&heartbeat->wake);
     g_free(heartbeat);
 }

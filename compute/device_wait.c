@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "compute/device_wait.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
+
+#include "agent/base/monotonic.h"
 
 struct DeviceWaits {
     pthread_mutex_t mutex;
@@ -23,13 +23,9 @@ DeviceWaits *
 device_waits_new(void)
 {
     DeviceWaits *waits = g_new0(DeviceWaits, 1);
-    pthread_condattr_t monotonic;
 
     pthread_mutex_init(&waits->mutex, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&waits->told, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    monotonic_cond_init(&waits->told);
     waits->waits = g_ptr_array_new();
     return waits;
 }
@@ -63,14 +59,12 @@ DeviceOutcome
 device_wait_end(DeviceWait *wait, int timeout_ms)
 {
     DeviceWaits *waits = wait->waits;
-    gint64 deadline_us = g_get_monotonic_time() + (gint64)timeout_ms * 1000;
-    struct timespec deadline = {deadline_us / G_USEC_PER_SEC, deadline_us % G_USEC_PER_SEC * 1000};
+    int64_t deadline = monotonic_after_ms(timeout_ms);
     DeviceOutcome outcome;
-    int rc = 0;
 
     pthread_mutex_lock(&waits->mutex);
-    while (wait->outcome == DEVICE_SAYS_NOTHING && rc != ETIMEDOUT)
-        rc = pthread_cond_timedwait(&waits->told, &waits->mutex, &deadline);
+    while (wait->outcome == DEVICE_SAYS_NOTHING && monotonic_cond_wait(&waits->told, &waits->mutex, deadline))
+        continue;
     outcome = wait->outcome;
     g_ptr_array_remove_fast(waits->waits, wait);
     pthread_mutex_unlock(&waits->mutex);

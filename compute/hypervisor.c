@@ -2,14 +2,13 @@
 #define LOG_NAME "kilonova.compute.hypervisor"
 #include "compute/hypervisor.h"
 
-#include <errno.h>
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
 
 #include "agent/base/log.h"
+#include "agent/base/monotonic.h"
 #include "compute/device_wait.h"
 #include "compute/libvirt_auto.h"
 #include "compute/stop_delay.h"
@@ -350,7 +349,6 @@ Hypervisor *
 hypervisor_new(const char *uri, const HypervisorCallbacks *callbacks)
 {
     Hypervisor *hypervisor = g_new0(Hypervisor, 1);
-    pthread_condattr_t monotonic;
     pthread_attr_t attr;
 
     hypervisor->uri = g_strdup(uri);
@@ -358,10 +356,7 @@ hypervisor_new(const char *uri, const HypervisorCallbacks *callbacks)
         hypervisor->callbacks = *callbacks;
     pthread_mutex_init(&hypervisor->lock, NULL);
     pthread_mutex_init(&hypervisor->event_lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&hypervisor->event, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    monotonic_cond_init(&hypervisor->event);
     hypervisor->domain_capabilities = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 
     virInitialize();
@@ -425,13 +420,12 @@ hypervisor_event_serial(Hypervisor *hypervisor)
 bool
 hypervisor_wait_event(Hypervisor *hypervisor, uint64_t serial, int64_t deadline_us)
 {
-    struct timespec deadline = {deadline_us / 1000000, (deadline_us % 1000000) * 1000};
     bool arrived;
-    int rc = 0;
 
     pthread_mutex_lock(&hypervisor->event_lock);
-    while (hypervisor->event_serial == serial && rc != ETIMEDOUT)
-        rc = pthread_cond_timedwait(&hypervisor->event, &hypervisor->event_lock, &deadline);
+    while (hypervisor->event_serial == serial &&
+           monotonic_cond_wait(&hypervisor->event, &hypervisor->event_lock, deadline_us))
+        continue;
     arrived = hypervisor->event_serial != serial;
     pthread_mutex_unlock(&hypervisor->event_lock);
     return arrived;

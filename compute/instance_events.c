@@ -2,12 +2,11 @@
 #define LOG_NAME "kilonova.compute.instance_events"
 #include "compute/instance_events.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
 
 #include "agent/base/log.h"
+#include "agent/base/monotonic.h"
 
 struct InstanceEvents {
     pthread_mutex_t lock;
@@ -29,13 +28,9 @@ InstanceEvents *
 instance_events_new(void)
 {
     InstanceEvents *events = g_new0(InstanceEvents, 1);
-    pthread_condattr_t monotonic;
 
     pthread_mutex_init(&events->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&events->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    monotonic_cond_init(&events->changed);
     events->waiters = g_ptr_array_new();
     return events;
 }
@@ -98,16 +93,15 @@ missing_tags(const EventWaiter *waiter)
 bool
 instance_events_wait(EventWaiter *waiter, int timeout_ms, NovaError **err)
 {
-    gint64 at = g_get_monotonic_time() + (gint64)timeout_ms * 1000;
-    struct timespec deadline = {at / 1000000, (at % 1000000) * 1000};
+    int64_t deadline = monotonic_after_ms(timeout_ms);
     g_autofree char *missing = NULL;
     InstanceEvents *events = waiter->events;
     bool ok;
-    int rc = 0;
 
     pthread_mutex_lock(&events->lock);
-    while (waiter->missing->len > 0 && !waiter->failed_tag && !waiter->cancelled && rc != ETIMEDOUT)
-        rc = pthread_cond_timedwait(&events->changed, &events->lock, &deadline);
+    while (waiter->missing->len > 0 && !waiter->failed_tag && !waiter->cancelled &&
+           monotonic_cond_wait(&events->changed, &events->lock, deadline))
+        continue;
     ok = waiter->missing->len == 0 && !waiter->failed_tag && !waiter->cancelled;
     missing = missing_tags(waiter);
     pthread_mutex_unlock(&events->lock);

@@ -4,15 +4,14 @@
 
 #include "network/ovsdb.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "agent/base/log.h"
+#include "agent/base/monotonic.h"
 #include "network/ovsdb_rows.h"
 
 #define THREAD_STACK_BYTES (512 * 1024)
@@ -294,7 +293,6 @@ Ovsdb *
 ovsdb_new(const OvsdbSettings *settings)
 {
     Ovsdb *ovsdb = g_new0(Ovsdb, 1);
-    pthread_condattr_t monotonic;
     pthread_attr_t attr;
 
     ovsdb->connection = g_strdup(settings->connection);
@@ -307,10 +305,7 @@ ovsdb_new(const OvsdbSettings *settings)
     ovsdb->active = g_ptr_array_new();
     g_queue_init(&ovsdb->queued);
     pthread_mutex_init(&ovsdb->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&ovsdb->answered, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    monotonic_cond_init(&ovsdb->answered);
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, THREAD_STACK_BYTES);
     pthread_create(&ovsdb->thread, &attr, ovsdb_main, ovsdb);
@@ -342,27 +337,18 @@ ovsdb_free(Ovsdb *ovsdb)
     g_free(ovsdb);
 }
 
-static struct timespec
-deadline_after(int timeout_ms)
-{
-    int64_t at = g_get_monotonic_time() + (int64_t)timeout_ms * 1000;
-
-    return (struct timespec){at / 1000000, (at % 1000000) * 1000};
-}
-
 /* Hands the request over and waits; at the deadline it is left to the OVSDB thread. */
 static bool
 submit(Ovsdb *ovsdb, Request *request, int timeout_ms, NovaError **err)
 {
-    struct timespec deadline = deadline_after(timeout_ms);
+    int64_t deadline = monotonic_after_ms(timeout_ms);
     bool connected, done;
-    int rc = 0;
 
     pthread_mutex_lock(&ovsdb->lock);
     g_queue_push_tail(&ovsdb->queued, request);
     wake(ovsdb);
-    while (!request->done && rc != ETIMEDOUT)
-        rc = pthread_cond_timedwait(&ovsdb->answered, &ovsdb->lock, &deadline);
+    while (!request->done && monotonic_cond_wait(&ovsdb->answered, &ovsdb->lock, deadline))
+        continue;
     connected = ovsdb->connected;
     done = request->done; /* perhaps just at the deadline */
     if (!done) {

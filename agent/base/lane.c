@@ -4,7 +4,8 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
+
+#include "agent/base/monotonic.h"
 
 /* Frees its lanes from waiting for each other: a worker that ends wakes every lane that shares
  * the keys, since the key it gave back may be what their first job waits for. */
@@ -61,17 +62,13 @@ Lane *
 lane_new(const char *name, unsigned max_threads, LaneKeys *keys)
 {
     Lane *lane = g_new0(Lane, 1);
-    pthread_condattr_t monotonic;
 
     lane->name = name;
     lane->max_threads = MAX(max_threads, 1);
     lane->keys = keys;
     lane->idle_ms = IDLE_MS;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&lane->wake, &monotonic);
-    pthread_cond_init(&lane->idle, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    monotonic_cond_init(&lane->wake);
+    monotonic_cond_init(&lane->idle);
     g_queue_init(&lane->jobs);
     pthread_mutex_lock(&keys->lock);
     g_ptr_array_add(keys->lanes, lane);
@@ -140,32 +137,16 @@ run_job(Lane *lane, LaneJob *job)
     job_free(job);
 }
 
-static struct timespec
-deadline_after(int timeout_ms)
-{
-    struct timespec at;
-
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_sec += timeout_ms / 1000;
-    at.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    if (at.tv_nsec >= 1000000000) {
-        at.tv_sec++;
-        at.tv_nsec -= 1000000000;
-    }
-    return at;
-}
-
 /* False when nothing came in time. */
 static bool
 wait_for_job(Lane *lane)
 {
-    struct timespec deadline = deadline_after(lane->idle_ms);
-    int result;
+    bool came;
 
     lane->waiting++;
-    result = pthread_cond_timedwait(&lane->wake, &lane->keys->lock, &deadline);
+    came = monotonic_cond_wait(&lane->wake, &lane->keys->lock, monotonic_after_ms(lane->idle_ms));
     lane->waiting--;
-    return result == 0;
+    return came;
 }
 
 static void *
@@ -280,7 +261,7 @@ discard_jobs(GQueue *jobs)
 bool
 lane_close(Lane *lane, int timeout_ms)
 {
-    struct timespec deadline = deadline_after(timeout_ms);
+    int64_t deadline = monotonic_after_ms(timeout_ms);
     GQueue jobs;
     bool done;
 
@@ -289,9 +270,8 @@ lane_close(Lane *lane, int timeout_ms)
     jobs = lane->jobs;
     g_queue_init(&lane->jobs);
     pthread_cond_broadcast(&lane->wake);
-    while (lane->threads > 0)
-        if (pthread_cond_timedwait(&lane->idle, &lane->keys->lock, &deadline) != 0)
-            break;
+    while (lane->threads > 0 && monotonic_cond_wait(&lane->idle, &lane->keys->lock, deadline))
+        continue;
     done = lane->threads == 0;
     pthread_mutex_unlock(&lane->keys->lock);
     discard_jobs(&jobs);

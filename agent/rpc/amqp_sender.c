@@ -3,9 +3,9 @@
 
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
 
 #include "agent/base/log.h"
+#include "agent/base/monotonic.h"
 #include "agent/rpc/amqp_link.h"
 #include "agent/rpc/rpc_thread.h"
 
@@ -553,7 +553,7 @@ amqp_sender_new(const TransportSettings *settings)
     sender->settings = settings;
     sender->link = amqp_link_new(settings, "send");
     pthread_mutex_init(&sender->lock, NULL);
-    rpc_cond_init(&sender->done);
+    monotonic_cond_init(&sender->done);
     g_queue_init(&sender->queued);
     g_queue_init(&sender->timers);
     g_queue_init(&sender->delayed);
@@ -667,24 +667,18 @@ amqp_sender_post(AmqpSender *sender, const AmqpMessage *message)
 
 /* Waits until the job is done. True when it is; else it stays with the sender, who frees it. */
 static bool
-wait_for_job(AmqpSender *sender, SendJob *job, double timeout_s)
+wait_for_job(AmqpSender *sender, SendJob *job, int64_t timeout_ms)
 {
-    struct timespec until = rpc_deadline(timeout_s);
+    int64_t deadline = monotonic_after_ms(timeout_ms);
 
-    while (!job->is_done) {
-        int status = timeout_s < 0 ? pthread_cond_wait(&sender->done, &sender->lock)
-                                   : pthread_cond_timedwait(&sender->done, &sender->lock, &until);
-
-        if (status != 0 && !job->is_done) {
-            job->has_waiter = false;
-            return false;
-        }
-    }
-    return true;
+    while (!job->is_done && monotonic_cond_wait(&sender->done, &sender->lock, deadline))
+        continue;
+    job->has_waiter = job->is_done;
+    return job->is_done;
 }
 
 bool
-amqp_sender_send(AmqpSender *sender, const AmqpMessage *message, double timeout_s, NovaError **err)
+amqp_sender_send(AmqpSender *sender, const AmqpMessage *message, int64_t timeout_ms, NovaError **err)
 {
     SendJob *job = send_job_new(message);
     NovaError *error;
@@ -699,7 +693,7 @@ amqp_sender_send(AmqpSender *sender, const AmqpMessage *message, double timeout_
     }
     g_queue_push_tail(&sender->queued, job);
     amqp_link_wake(sender->link);
-    is_done = wait_for_job(sender, job, timeout_s);
+    is_done = wait_for_job(sender, job, timeout_ms);
     /* Still unsent: it will not be, its caller has gone. */
     if (!is_done && g_queue_remove(&sender->queued, job))
         send_job_free(job);

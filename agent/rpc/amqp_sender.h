@@ -47,9 +47,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(AmqpSender, amqp_sender_free)
 
 /* Copies and returns at once. */
 void amqp_sender_post(AmqpSender *sender, const AmqpMessage *message);
-/* Copies and waits for the broker's confirm; timeout_s < 0: until stopped. MessagingTimeout or
+/* Copies and waits for the broker's confirm; timeout_ms < 0: until stopped. MessagingTimeout or
  * MessageDeliveryFailure. */
-bool amqp_sender_send(AmqpSender *sender, const AmqpMessage *message, double timeout_s,
+bool amqp_sender_send(AmqpSender *sender, const AmqpMessage *message, int64_t timeout_ms,
                       NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Calls 'tick' on the sender's thread every interval, the first time after one interval. tick must

@@ -6,6 +6,7 @@
 
 #include "agent/base/fail_point.h"
 #include "agent/base/log.h"
+#include "agent/base/monotonic.h"
 #include "agent/rpc/amqp_body.h"
 #include "agent/rpc/amqp_link.h"
 #include "agent/rpc/queue_names.h"
@@ -186,23 +187,15 @@ fail_with_timeout(const char *msg_id, NovaError **err)
                           "Timed out waiting for a reply to message ID %s", msg_id);
 }
 
-static struct timespec
-to_timespec(int64_t at_ms)
-{
-    return (struct timespec){.tv_sec = at_ms / 1000, .tv_nsec = at_ms % 1000 * 1000000};
-}
-
 /* The first call makes the reply queue and waits for it; a request sent before it exists could
  * be answered into the void. Call with the lock held. */
 static bool
 ensure_replies(RpcClient *client, const char *msg_id, int64_t deadline_ms, NovaError **err)
 {
-    struct timespec until = to_timespec(deadline_ms);
-
     if (!client->has_thread && !client->is_stopping)
         start_replies(client);
     while (!client->is_ready && !client->is_stopping)
-        if (pthread_cond_timedwait(&client->ready, &client->lock, &until) != 0)
+        if (!monotonic_cond_wait(&client->ready, &client->lock, deadline_ms * 1000))
             return fail_with_timeout(msg_id, err);
     return !client->is_stopping || fail_with_timeout(msg_id, err);
 }
@@ -213,7 +206,7 @@ begin_call(RpcClient *client, const char *msg_id, PendingCall *call, int64_t dea
 {
     bool is_ready;
 
-    rpc_cond_init(&call->changed);
+    monotonic_cond_init(&call->changed);
     pthread_mutex_lock(&client->lock);
     is_ready = ensure_replies(client, msg_id, deadline_ms, err);
     if (is_ready) {
@@ -246,14 +239,12 @@ wait_for_reply(RpcClient *client, const char *msg_id, PendingCall *call, int64_t
     pthread_mutex_lock(&client->lock);
     while (!call->is_done && !client->is_stopping && !is_late) {
         int64_t due = deadline_ms;
-        struct timespec until;
 
         if (monitor_s > 0)
             due = MIN(due, call->sign_ms + monitor_s * (int64_t)1000);
-        until = to_timespec(due);
         is_late = amqp_now_ms() >= due;
         if (!is_late)
-            pthread_cond_timedwait(&call->changed, &client->lock, &until);
+            monotonic_cond_wait(&call->changed, &client->lock, due * 1000);
     }
     is_late = !call->is_done;
     pthread_mutex_unlock(&client->lock);
@@ -285,7 +276,7 @@ send_call(RpcClient *client, const RequestContext *ctx, const RpcTarget *target,
         .expiration_ms = left_ms,
     };
 
-    return amqp_sender_send(client->sender, &message, (double)left_ms / 1000.0, err);
+    return amqp_sender_send(client->sender, &message, left_ms, err);
 }
 
 static json_t *
@@ -397,7 +388,7 @@ rpc_client_new(const TransportSettings *settings, AmqpSender *sender)
     client->settings = settings;
     client->sender = sender;
     pthread_mutex_init(&client->lock, NULL);
-    rpc_cond_init(&client->ready);
+    monotonic_cond_init(&client->ready);
     client->calls = g_hash_table_new(g_str_hash, g_str_equal);
     return client;
 }

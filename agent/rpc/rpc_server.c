@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/base/log.h"
+#include "agent/base/monotonic.h"
 #include "agent/rpc/amqp_body.h"
 #include "agent/rpc/amqp_link.h"
 #include "agent/rpc/queue_names.h"
@@ -547,7 +548,7 @@ rpc_server_new(const TransportSettings *settings, AmqpSender *sender, const char
     for (unsigned i = 0; topics[i]; i++)
         add_topic(server, topics[i], server_name);
     pthread_mutex_init(&server->lock, NULL);
-    rpc_cond_init(&server->changed);
+    monotonic_cond_init(&server->changed);
     server->thread = rpc_thread_start("rpc-reader", run_server, server);
     return server;
 }
@@ -555,15 +556,13 @@ rpc_server_new(const TransportSettings *settings, AmqpSender *sender, const char
 bool
 rpc_server_wait_consuming(RpcServer *server, int timeout_ms)
 {
-    struct timespec until = rpc_deadline(timeout_ms / 1000.0);
+    int64_t deadline = monotonic_after_ms(timeout_ms);
     bool result;
 
     pthread_mutex_lock(&server->lock);
-    while (!server->is_consuming && !server->is_stopping)
-        if (timeout_ms < 0)
-            pthread_cond_wait(&server->changed, &server->lock);
-        else if (pthread_cond_timedwait(&server->changed, &server->lock, &until) != 0)
-            break;
+    while (!server->is_consuming && !server->is_stopping &&
+           monotonic_cond_wait(&server->changed, &server->lock, deadline))
+        continue;
     result = server->is_consuming && !server->is_stopping;
     pthread_mutex_unlock(&server->lock);
     return result;

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #define STACK_BYTES (256 * 1024)
-#define MAX_WAIT_S (86400.0 * 365)
 
 pthread_t
 rpc_thread_start(const char *name, void *(*run)(void *data), void *data)
@@ -44,31 +43,4 @@ rpc_thread_join(pthread_t thread, int timeout_ms, AmqpLink *link)
         return;
     amqp_link_interrupt(link);
     pthread_join(thread, NULL);
-}
-
-void
-rpc_cond_init(pthread_cond_t *cond)
-{
-    pthread_condattr_t attr;
-
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(cond, &attr);
-    pthread_condattr_destroy(&attr);
-}
-
-struct timespec
-rpc_deadline(double seconds_from_now)
-{
-    struct timespec until;
-    double seconds = CLAMP(seconds_from_now, 0, MAX_WAIT_S);
-
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)seconds;
-    until.tv_nsec += (long)((seconds - (double)(time_t)seconds) * 1e9);
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000L;
-    }
-    return until;
 }

@@ -189,7 +189,7 @@ call_in_vain(AmqpSender *sender, const char *body, const char *bodies)
                            .body = body, .length = strlen(body), .expiration_ms = 50};
 
     do
-        assert_false(amqp_sender_send(sender, &message, 0.05, NULL));
+        assert_false(amqp_sender_send(sender, &message, 50, NULL));
     while (!has_published(bodies)); /* it was still queued */
 }
 
