@@ -20,6 +20,7 @@
 #include "agent/rpc/rpc_server.h"
 #include "agent/service.h"
 #include "compute/guest_config.h"
+#include "compute/host_check.h"
 #include "compute/host_status.h"
 #include "compute/init_host.h"
 #include "compute/power_sync.h"
@@ -122,6 +123,12 @@ start_libvirt(Agent *agent, RequestContext *ctx G_GNUC_UNUSED, NovaError **err)
 }
 
 static bool
+check_host(Agent *agent, RequestContext *ctx G_GNUC_UNUSED, NovaError **err)
+{
+    return host_check_options(agent->options, agent->host.hypervisor, agent->facts, err);
+}
+
+static bool
 start_identity(Agent *agent, RequestContext *ctx, NovaError **err)
 {
     HostIdentity identity = {&agent->host, agent->id_folders, agent->service};
@@ -174,8 +181,9 @@ static const struct {
 } start_steps[] = {
     {"the options of disks", check_disks}, {"the provider configs", load_providers},
     {"nova-conductor", start_conductor},   {"libvirt", start_libvirt},
-    {"the host's identity", start_identity}, {"the host's instances", start_instances},
-    {"the service record", start_service}, {"the node's resources", start_resources},
+    {"the host's options", check_host},    {"the host's identity", start_identity},
+    {"the host's instances", start_instances}, {"the service record", start_service},
+    {"the node's resources", start_resources},
 };
 
 /* Errors that say that this process must not run here. */
@@ -184,6 +192,7 @@ is_fatal(const NovaError *error)
 {
     static const NovaErrorKind fatal[] = {
         NOVA_ERROR_INVALID_CONFIGURATION,
+        NOVA_ERROR_INVALID_CPU_INFO,
         NOVA_ERROR_INVALID_NODE_CONFIGURATION,
         NOVA_ERROR_SERVICE_TOO_OLD,
         NOVA_ERROR_PROVIDER_CONFIG_EXCEPTION,

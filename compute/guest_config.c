@@ -744,20 +744,37 @@ has_tablet(const Options *options, const ImageMeta *image)
            g_strcmp0(options->default_group.pointer_model, "usbtablet") == 0;
 }
 
+/* REGISTER_IMAGE_PROPERTY_DEFAULTS */
+static const char *const noted[] = {
+    "image_hw_machine_type",  "image_hw_cdrom_bus",   "image_hw_disk_bus",  "image_hw_input_bus",
+    "image_hw_pointer_model", "image_hw_video_model", "image_hw_vif_model",
+};
+
+bool
+guest_config_lacks_defaults(const Instance *instance)
+{
+    for (size_t i = 0; instance->system_metadata && i < G_N_ELEMENTS(noted); i++)
+        if (!g_hash_table_contains(instance->system_metadata, noted[i]))
+            return true;
+    return false;
+}
+
 void
 guest_config_note_defaults(const GuestConfig *config, const GuestPlan *plan, Instance *instance)
 {
     bool tablet = has_tablet(config->options, plan->instance_image);
-    const char *defaults[][2] = {
-        {"image_hw_cdrom_bus", plan->disk_map->cdrom_bus},
-        {"image_hw_disk_bus", plan->disk_map->disk_bus},
-        {"image_hw_input_bus", tablet ? "usb" : NULL},
-        {"image_hw_pointer_model", tablet ? "usbtablet" : NULL},
-        {"image_hw_video_model", arch_is_ppc(config->arch) ? "vga" : "virtio"},
-        {"image_hw_vif_model", config->options->libvirt.use_virtio_for_bridges ? "virtio" : NULL},
+    GuestRequest request = {instance->flavor, plan->instance_image};
+    const char *const values[G_N_ELEMENTS(noted)] = {
+        machine_type(config->options, &request, config->arch),
+        plan->disk_map->cdrom_bus,
+        plan->disk_map->disk_bus,
+        tablet ? "usb" : NULL,
+        tablet ? "usbtablet" : NULL,
+        arch_is_ppc(config->arch) ? "vga" : "virtio",
+        config->options->libvirt.use_virtio_for_bridges ? "virtio" : NULL,
     };
 
-    for (size_t i = 0; instance->system_metadata && i < G_N_ELEMENTS(defaults); i++)
-        if (!g_hash_table_contains(instance->system_metadata, defaults[i][0]))
-            note_string(instance->system_metadata, defaults[i][0], defaults[i][1]);
+    for (size_t i = 0; instance->system_metadata && i < G_N_ELEMENTS(noted); i++)
+        if (!g_hash_table_contains(instance->system_metadata, noted[i]))
+            note_string(instance->system_metadata, noted[i], values[i]);
 }

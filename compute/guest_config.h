@@ -78,7 +78,9 @@ char *guest_config_make_metadata(GuestConfig *config, const Instance *instance,
     G_GNUC_WARN_UNUSED_RESULT;
 
 /* What the image left open is noted in the record as it was decided, so that a later release of Nova
- * decides the same (LibvirtDriver._register_undefined_instance_details); not saved. */
+ * decides the same (LibvirtDriver._register_undefined_instance_details); not saved. Servers of releases that
+ * noted less lack some of it. */
+bool guest_config_lacks_defaults(const Instance *instance);
 void guest_config_note_defaults(const GuestConfig *config, const GuestPlan *plan, Instance *instance);
 
 /* [DEFAULT]instance_name_template of this instance: "instance-%08x" % id. Caller frees. */

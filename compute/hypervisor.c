@@ -555,6 +555,23 @@ hypervisor_fetch_baseline_cpu(Hypervisor *hypervisor, const char *cpu_xml, NovaE
     return xml;
 }
 
+bool
+hypervisor_compare_cpu(Hypervisor *hypervisor, const char *cpu_xml, int *ret_result, NovaError **err)
+{
+    g_autoptr(virConnect) connection = hypervisor_ref_connection(hypervisor, err);
+    int result;
+
+    if (!connection)
+        return false;
+    result = virConnectCompareHypervisorCPU(connection, NULL, NULL, NULL, NULL, cpu_xml, 0);
+    if (result == VIR_CPU_COMPARE_ERROR && virGetLastErrorCode() == VIR_ERR_NO_SUPPORT)
+        result = VIR_CPU_COMPARE_IDENTICAL;
+    if (result == VIR_CPU_COMPARE_ERROR)
+        return libvirt_error_set(err, "comparing a CPU model with the host's");
+    *ret_result = result;
+    return true;
+}
+
 GPtrArray *
 hypervisor_fetch_cpu_models(Hypervisor *hypervisor, const char *arch, NovaError **err)
 {

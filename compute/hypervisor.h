@@ -62,6 +62,10 @@ char *hypervisor_fetch_domain_capabilities(Hypervisor *hypervisor, const char *e
 char *hypervisor_fetch_baseline_cpu(Hypervisor *hypervisor, const char *cpu_xml, NovaError **err);
 
 /* Names of the CPU models that libvirt knows for an architecture. */
+/* What virConnectCompareHypervisorCPU() says of a <cpu>, where above 0 is: the hypervisor can give it to a guest; also 1
+ * where libvirt cannot compare. */
+bool hypervisor_compare_cpu(Hypervisor *hypervisor, const char *cpu_xml, int *ret_result, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
 GPtrArray *hypervisor_fetch_cpu_models(Hypervisor *hypervisor, const char *arch, NovaError **err);
 
 /* Memory of the host in KiB. */

@@ -6,6 +6,7 @@
 
 #include "agent/base/log.h"
 #include "compute/evacuated.h"
+#include "compute/host_check.h"
 #include "compute/node_id.h"
 #include "compute/numa_claim.h"
 #include "compute/ops/snapshot_undo.h"
@@ -475,6 +476,30 @@ sync_scheduler(Host *host, const RequestContext *ctx, const GPtrArray *instances
         conductor_scheduler_sync(host->conductor, ctx, host->name, uuids);
 }
 
+/* LibvirtDriver._register_all_undefined_instance_details(), of the servers whose domains are here. What fails is
+ * done at another start. */
+static void
+note_defaults(Host *host, RequestContext *ctx, const GPtrArray *instances, GHashTable *domains)
+{
+    for (guint i = 0; i < instances->len; i++) {
+        Instance *instance = instances->pdata[i];
+        g_autoptr(NovaError) error = NULL;
+        g_autoptr(GuestPlan) plan = NULL;
+        LOG_SCOPE(ctx, instance->uuid);
+
+        if (!guest_config_lacks_defaults(instance) || !g_hash_table_contains(domains, instance->uuid))
+            continue;
+        plan = step_plan_guest(host, ctx, instance, &error);
+        if (plan) {
+            guest_config_note_defaults(host->guest_config, plan, instance);
+            save(host, ctx, instance);
+        } else {
+            LOG_ERROR("Ignoring unknown failure while attempting to save the defaults for unregistered image "
+                      "properties: %s", nova_error_details(error));
+        }
+    }
+}
+
 static json_t *
 list_consumers(Host *host, const RequestContext *ctx, const char *node_uuid, NovaError **err)
 {
@@ -526,9 +551,11 @@ init_host_recover(Host *host, RequestContext *ctx, NovaError **err)
         return false;
     if (!volume_files_note(host, err))
         return false;
-    if (!numa_claim_check_options(host->options, instances, err))
+    if (!numa_claim_check_options(host->options, instances, err) ||
+        !host_check_instances(host->options, instances, err))
         return false;
     by_uuid = domains_by_uuid(domains);
+    note_defaults(host, ctx, instances, by_uuid);
     sync_scheduler(host, ctx, instances);
     snapshot_remove_files(host->options);
     g_ptr_array_set_free_func(instances, NULL); /* each goes to recover() */

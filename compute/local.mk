@@ -95,6 +95,7 @@ libkilonova_a_SOURCES += \
 	compute/guest_stats.c compute/guest_stats.h \
 	compute/diagnostics.c compute/diagnostics.h \
 	compute/ops/pause.c compute/ops/suspend.c compute/ops/soft_delete.c compute/ops/diagnostics.c \
+	compute/host_check.c compute/host_check.h \
 	compute/host_pci.c compute/host_pci.h \
 	compute/hypervisor.c compute/hypervisor.h compute/libvirt_auto.h \
 	compute/init_host.c compute/init_host.h \
@@ -129,7 +130,7 @@ libkilonova_a_SOURCES += \
 	compute/ops/ops.h compute/ops/power.c compute/ops/terminate.c compute/ops/steps.c compute/ops/steps.h \
 	compute/ops/volume_create.c compute/ops/volume_steps.c compute/ops/volume_steps.h
 unit_tests += tests/unit/test_node_id tests/unit/test_evacuated tests/unit/test_drift tests/unit/test_orphan_ports tests/unit/test_interface tests/unit/test_build_stage
-unit_tests += tests/unit/test_init_host tests/unit/test_instance_events tests/unit/test_move_claim
+unit_tests += tests/unit/test_host_check tests/unit/test_init_host tests/unit/test_instance_events tests/unit/test_move_claim
 unit_tests += tests/unit/test_numa_claim tests/unit/test_numa_cases
 tests_unit_test_numa_cases_SOURCES = tests/unit/test_numa_cases.c tests/unit/json_spoil.c tests/unit/json_spoil.h
 unit_tests += tests/unit/test_power_sync tests/unit/test_block_device_info

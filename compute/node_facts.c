@@ -432,15 +432,19 @@ collect_devices(Making *making, const xmlNode *root, bool is_host_arch)
     xmlNode *devices = xml_find(root, "devices");
     xmlNode *os = xml_find(root, "os");
     xmlNode *loader = os ? xml_find(os, "loader") : NULL;
-    g_autoptr(GHashTable) secure = string_set();
+    xmlNode *tpm = devices ? xml_find(devices, "tpm") : NULL;
+    g_autoptr(GHashTable) secure = string_set(), tpm_backends = string_set();
 
     collect_enum(devices ? xml_find(devices, "disk") : NULL, "bus", making->disk_buses);
     collect_enum(devices ? xml_find(devices, "video") : NULL, "modelType", making->video_models);
-    collect_enum(devices ? xml_find(devices, "tpm") : NULL, "model", making->tpm_models);
-    collect_enum(devices ? xml_find(devices, "tpm") : NULL, "backendVersion", making->tpm_versions);
+    collect_enum(tpm, "model", making->tpm_models);
+    collect_enum(tpm, "backendVersion", making->tpm_versions);
     collect_enum(loader, "secure", secure);
+    collect_enum(tpm, "backendModel", tpm_backends);
     if (is_host_arch && g_hash_table_contains(secure, "yes"))
         making->supports_secure_boot = true;
+    if (is_host_arch && g_hash_table_contains(tpm_backends, "emulator"))
+        making->facts->emulates_tpm = true;
 }
 
 /* A machine that this emulator does not have is no error: Nova skips it, too. */

@@ -28,6 +28,7 @@ typedef struct NodeFacts {
     CpuSet dedicated_cpus;      /* for PCPU */
     int64_t memory_mib;
     GPtrArray *traits;          /* of Trait* */
+    bool emulates_tpm;          /* for guests of its own architecture */
 } NodeFacts;
 
 /* Asks libvirt. CPUPinning..., InvalidConfiguration when the CPU sets of nova.conf do not fit the

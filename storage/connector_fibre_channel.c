@@ -82,9 +82,12 @@ bool
 connector_fibre_channel_connect(Connection *connection, NovaError **err)
 {
     g_autoptr(GPtrArray) targets = fibre_channel_targets(connection->data, err);
-    g_autoptr(GPtrArray) devices = targets ? wait_for_devices(connection, targets, err) : NULL;
+    g_autoptr(GPtrArray) devices = NULL;
     g_autofree char *link = NULL;
 
+    if (!targets || !connector_check_multipathd(connection, err))
+        return false;
+    devices = wait_for_devices(connection, targets, err);
     if (!devices)
         return false;
     if (!connector_wait_for_node(connection, devices->pdata[0], err)) {

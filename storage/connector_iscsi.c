@@ -134,7 +134,7 @@ connector_iscsi_connect(Connection *connection, NovaError **err)
     g_autoptr(GPtrArray) devices = NULL;
     GPtrArray *locked;
 
-    if (!targets)
+    if (!targets || !connector_check_multipathd(connection, err))
         return false;
     locked = lock_targets(connection, targets);
     devices = connect_paths(connection, targets, err);

@@ -182,13 +182,19 @@ connect_target(Connection *connection, NvmeTarget *target, NovaError **err)
     return true;
 }
 
+static bool
+kernel_joins_paths(const Connection *connection)
+{
+    return nvme_joins_paths(connection->connectors->root);
+}
+
 bool
 connector_nvmeof_connect(Connection *connection, NovaError **err)
 {
     g_autoptr(NvmeTarget) target = nvme_target_new(connection->data, err);
     bool ok;
 
-    if (!target)
+    if (!target || !connector_check_multipath(connection, kernel_joins_paths, err))
         return false;
     key_lock_take(connection->connectors->targets, target->nqn);
     ok = connect_target(connection, target, err);

@@ -32,6 +32,12 @@ bool connection_need(const Connection *connection, const char *key, const char *
 
 /* [libvirt]volume_use_multipath */
 bool connector_uses_multipath(const Connection *connection);
+/* Several paths are wanted, and what makes one device of them is not there: BrickException if Cinder's connection
+ * enforces it, otherwise a warning (os-brick's BaseLinuxConnector.check_multipath()). */
+bool connector_check_multipath(const Connection *connection, bool (*is_supported)(const Connection *connection),
+                               NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+/* The same for disks, of which multipathd makes one. */
+bool connector_check_multipathd(const Connection *connection, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 /* udev makes the node somewhat later than the kernel the device. */
 bool connector_wait_for_node(const Connection *connection, const char *device, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;

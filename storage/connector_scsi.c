@@ -22,6 +22,31 @@ connector_uses_multipath(const Connection *connection)
 }
 
 bool
+connector_check_multipath(const Connection *connection, bool (*is_supported)(const Connection *connection),
+                          NovaError **err)
+{
+    if (!connector_uses_multipath(connection) || is_supported(connection))
+        return true;
+    if (json_get_bool(connection->data, "enforce_multipath", false))
+        return nova_error_set(err, NOVA_ERROR_BRICK_EXCEPTION,
+                              "Multipathing is enforced but the host doesn't support multipathing.");
+    LOG_WARNING("Multipathing is requested but the host doesn't support multipathing.");
+    return true;
+}
+
+static bool
+has_multipathd(const Connection *connection G_GNUC_UNUSED)
+{
+    return multipath_is_running();
+}
+
+bool
+connector_check_multipathd(const Connection *connection, NovaError **err)
+{
+    return connector_check_multipath(connection, has_multipathd, err);
+}
+
+bool
 connector_wait_for_node(const Connection *connection, const char *device, NovaError **err)
 {
     g_autofree char *node = g_strconcat(connection->connectors->root, "/dev/", device, NULL);

@@ -13,6 +13,7 @@
 
 #include "agent/base/log.h"
 #include "conf/options.h"
+#include "storage/nvme.h"
 
 #define NVME_FOLDER "/etc/nvme"
 
@@ -160,13 +161,12 @@ add_nvme(json_t *host, const char *root)
     g_autofree char *uuid = root_uuid(root);
     g_autofree char *nqn = identity(root, "hostnqn", "nqn.2014-08.org.nvmexpress:uuid:", system_uuid);
     g_autofree char *id = identity(root, "hostid", "", system_uuid);
-    g_autofree char *multipath = read_line(root, "/sys/module/nvme_core/parameters/multipath");
 
     set_text(host, "nvme_hostid", id);
     set_text(host, "uuid", uuid);
     set_text(host, "system uuid", system_uuid);
     set_text(host, "nqn", nqn);
-    json_object_set_new(host, "nvme_native_multipath", json_boolean(g_strcmp0(multipath, "Y") == 0));
+    json_object_set_new(host, "nvme_native_multipath", json_boolean(nvme_joins_paths(root)));
 }
 
 /* ---- LightOS ---- */

@@ -71,6 +71,16 @@ run(const char *const *argv, int timeout_s, NovaError **err)
     return command_run(argv, &limits, &result, err);
 }
 
+bool
+multipath_is_running(void)
+{
+    const char *const argv[] = {"multipathd", "show", "status", NULL};
+    g_auto(CommandResult) result = {0};
+
+    /* Old ones say on stdout that they cannot, and exit with 0. */
+    return command_run(argv, &(CommandLimits){0}, &result, NULL) && !g_str_has_prefix(result.out, "error receiving packet");
+}
+
 static void
 try_to(const char *const *argv)
 {

@@ -9,6 +9,9 @@
 
 #include "agent/base/nova_error.h"
 
+/* Is multipathd there, and does it answer? */
+bool multipath_is_running(void);
+
 /* "dm-3", which holds one of these devices; NULL: none does. Caller frees. */
 char *multipath_find(const char *root, const GPtrArray *devices);
 /* The same, asked for and waited for up to 10 s. */

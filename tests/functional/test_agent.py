@@ -124,6 +124,15 @@ class Agent(LabTest):
         self.assertLess(time.monotonic() - began, 2)
         self.restart()
 
+    def test_what_the_host_lacks_ends_it(self):
+        self.addCleanup(self.restart)
+        os.kill(agent_pid(), signal.SIGTERM)
+        wait(10, "the agent gone", lambda: agent_pid() is None)
+        agent("start", HOST, "libvirt.volume_enforce_multipath=true", check=False)
+        wait(10, "the refusal", lambda: "Unhandled error: InvalidConfiguration: The 'volume_use_multipath' option should "
+             "be 'True' when the 'volume_enforce_multipath' option is 'True'." in self.log_text())
+        wait(10, "the agent gone", lambda: agent_pid() is None)
+
     def test_check_config_says_what_is_wrong(self):
         program = os.environ.get("KILONOVAD", pathlib.Path(__file__).resolve().parents[2] / "kilonovad")
         with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:

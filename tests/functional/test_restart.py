@@ -141,6 +141,19 @@ class Restart(LabTest):
         self.delete(server)
         self.assert_nothing_left()
 
+    def test_what_older_releases_did_not_note_is_noted(self):
+        server = self.create("old", networks=["provider"])
+        noted = "FROM nova.instance_system_metadata WHERE deleted = 0 AND `key` LIKE 'image_hw_%' " \
+                f"AND instance_uuid = '{server.id}'"
+        before = sql(f"SELECT `key`, value {noted} ORDER BY `key`")
+        self.assertEqual(len(before.splitlines()), 7, before)
+        self.end(signal.SIGKILL)
+        sql(f"DELETE {noted}")
+        self.start()
+        self.assertEqual(sql(f"SELECT `key`, value {noted} ORDER BY `key`"), before)
+        self.delete(server)
+        self.assert_nothing_left()
+
     def test_verify_finds_and_heals(self):
         server = self.create("drifting", networks=["provider"])
         port = next(iter(self.cloud.network.ports(device_id=server.id)))

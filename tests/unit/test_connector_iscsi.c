@@ -200,6 +200,28 @@ disconnecting_what_is_not_connected_is_a_success(void **state)
     assert_true(connectors_disconnect(bench->connectors, info, SERVER, false, NULL));
 }
 
+/* One that is not there, and one that does not answer: old ones exit with 0 then. */
+static void
+several_paths_that_are_enforced_need_multipathd(void **state)
+{
+    static const char *const scripts[] = {"#!/bin/sh\nexit 1\n", "#!/bin/sh\necho error receiving packet\n"};
+    Bench *bench = *state;
+    g_autofree char *program = g_strconcat(bench->root, "/bin/multipathd", NULL);
+    json_auto_t *info = connection();
+
+    bench->options.libvirt.volume_use_multipath = true;
+    json_object_set_new(json_object_get(info, "data"), "enforce_multipath", json_true());
+    for (size_t i = 0; i < G_N_ELEMENTS(scripts); i++) {
+        g_autoptr(NovaError) error = NULL;
+
+        tree_put(bench->root, "/bin/multipathd", scripts[i]);
+        assert_int_equal(g_chmod(program, 0755), 0);
+        assert_false(connectors_connect(bench->connectors, info, SERVER, &error));
+        assert_string_equal(nova_error_class(error), "BrickException");
+        assert_false(tree_has(bench->root, "/log"));
+    }
+}
+
 static void
 a_lun_that_never_appears_leaves_no_session(void **state)
 {
@@ -314,6 +336,7 @@ main(void)
         cmocka_unit_test_setup_teardown(a_session_with_other_disks_stays, set_up, tear_down),
         cmocka_unit_test_setup_teardown(disconnecting_what_is_not_connected_is_a_success, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_lun_that_never_appears_leaves_no_session, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(several_paths_that_are_enforced_need_multipathd, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_refused_login_is_told_without_the_password, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_second_portal_is_taken_when_the_first_one_fails, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_grown_disk_is_read_again, set_up, tear_down),

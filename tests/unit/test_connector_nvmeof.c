@@ -298,11 +298,32 @@ targets_are_read_in_both_forms(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* volume_use_multipath, and a kernel that makes no one device of several paths. */
+static void
+a_host_without_multipath_connects_unless_that_is_enforced(void **state)
+{
+    Bench *bench = *state;
+    g_autoptr(NovaError) error = NULL;
+    json_auto_t *info = connection("192.0.2.1", "192.0.2.2");
+
+    bench->options.libvirt.volume_use_multipath = true;
+    json_object_set_new(json_object_get(info, "data"), "enforce_multipath", json_true());
+    assert_false(connectors_connect(bench->connectors, info, SERVER, &error));
+    assert_string_equal(nova_error_class(error), "BrickException");
+    assert_false(tree_has(bench->root, "/log"));
+    tree_put(bench->root, "/sys/module/nvme_core/parameters/multipath", "Y\n");
+    assert_true(connectors_connect(bench->connectors, info, SERVER, NULL));
+    tree_put(bench->root, "/sys/module/nvme_core/parameters/multipath", "N\n");
+    json_object_set_new(json_object_get(info, "data"), "enforce_multipath", json_false());
+    assert_true(connectors_connect(bench->connectors, info, SERVER, NULL));
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(one_portal_is_enough),
+        TEST(a_host_without_multipath_connects_unless_that_is_enforced),
         TEST(all_portals_are_connected_where_the_kernel_joins_them),
         TEST(the_second_portal_is_taken_when_the_first_one_fails),
         TEST(a_connected_subsystem_is_scanned_not_connected_again),
