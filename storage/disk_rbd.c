@@ -13,6 +13,7 @@
 #include "conf/options.h"
 #include "storage/ceph.h"
 #include "storage/disk_backend.h"
+#include "storage/image_copy.h"
 #include "storage/image_errors.h"
 #include "storage/rbd_location.h"
 
@@ -81,13 +82,43 @@ clone_location(const Rbd *rbd, const char *url, const char *fsid, bool *ret_clon
 }
 
 static bool
+clone_locations(const Rbd *rbd, const json_t *record, const char *fsid, bool *ret_cloned, NovaError **err)
+{
+    g_autoptr(GPtrArray) urls = rbd_location_urls(record);
+
+    *ret_cloned = false;
+    for (guint i = 0; i < urls->len && !*ret_cloned; i++)
+        if (!clone_location(rbd, urls->pdata[i], fsid, ret_cloned, err))
+            return false;
+    return true;
+}
+
+/* Glance copies the image into this cluster; when it cannot, the image comes by the cache. */
+static bool
+clone_copy(const Rbd *rbd, const char *fsid, bool *ret_cloned, NovaError **err)
+{
+    const DiskMaking *making = rbd->making;
+    g_autoptr(NovaError) error = NULL;
+    json_auto_t *record = image_copy_to_store(making->options, image_cache_glance(making->cache), making->ctx,
+                                              rbd->disk->image_id, &error);
+
+    if (record)
+        return clone_locations(rbd, record, fsid, ret_cloned, err);
+    if (!nova_error_is(error, NOVA_ERROR_IMAGE_UNACCEPTABLE) ||
+        making->options->workarounds.never_download_image_if_on_rbd)
+        return nova_error_propagate(err, g_steal_pointer(&error));
+    LOG_INFO("%s", nova_error_message(error));
+    return true;
+}
+
+static bool
 clone_image(const Rbd *rbd, bool *ret_cloned, NovaError **err)
 {
     const DiskMaking *making = rbd->making;
+    const char *store = making->options->libvirt.images_rbd_glance_store_name;
     json_auto_t *record =
         glance_show(image_cache_glance(making->cache), making->ctx, rbd->disk->image_id, err);
     g_autofree char *fsid = NULL;
-    g_autoptr(GPtrArray) urls = NULL;
 
     *ret_cloned = false;
     if (!record)
@@ -95,13 +126,9 @@ clone_image(const Rbd *rbd, bool *ret_cloned, NovaError **err)
     if (g_strcmp0(json_get_string(record, "disk_format", NULL), "raw") != 0)
         return true;
     fsid = ceph_fetch_fsid(rbd->pool, err);
-    if (!fsid)
+    if (!fsid || !clone_locations(rbd, record, fsid, ret_cloned, err))
         return false;
-    urls = rbd_location_urls(record);
-    for (guint i = 0; i < urls->len && !*ret_cloned; i++)
-        if (!clone_location(rbd, urls->pdata[i], fsid, ret_cloned, err))
-            return false;
-    return true;
+    return *ret_cloned || !store || !*store || clone_copy(rbd, fsid, ret_cloned, err);
 }
 
 /* One that the cache holds from a time without force_raw_images is fetched again. */

@@ -652,6 +652,30 @@ glance_add_location(Glance *glance, const RequestContext *ctx, const char *image
 }
 
 bool
+glance_copy_to_store(Glance *glance, const RequestContext *ctx, const char *image_id, const char *store, NovaError **err)
+{
+    json_auto_t *body = json_pack("{s:{s:s}, s:[s]}", "method", "name", "copy-image", "stores", store);
+    g_autofree char *path = g_strdup_printf("/images/%s/import", image_id);
+    const RestRequest request = {.ctx = ctx, .method = "POST", .path = path, .json = body};
+    g_autoptr(HttpResponse) response = NULL;
+
+    if (!is_plain_id(image_id))
+        return image_errors_not_found(err, image_id);
+    response = ask(glance, &request, "image_import", NULL, err);
+    if (!response)
+        return false;
+    if (response->status == 409) {
+        g_autofree char *text = rest_error_text(response);
+
+        return nova_error_set(err, NOVA_ERROR_IMAGE_IMPORT_IMPOSSIBLE, "Import of image %s refused: %.*s", image_id,
+                              TEXT_LIMIT, text);
+    }
+    if (response->status >= 300)
+        translate_status(image_id, response, err);
+    return response->status < 300;
+}
+
+bool
 glance_delete(Glance *glance, const RequestContext *ctx, const char *image_id, NovaError **err)
 {
     g_autofree char *path = g_strconcat("/images/", image_id, NULL);

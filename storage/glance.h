@@ -60,6 +60,11 @@ bool glance_update(Glance *glance, const RequestContext *ctx, const char *image_
 bool glance_add_location(Glance *glance, const RequestContext *ctx, const char *image_id, const char *url,
                          NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
+/* Begins a copy of the image's data into one more of Glance's stores. ImageBadRequest: it is there or on its way;
+ * ImageImportImpossible: not with this image as it is now. */
+bool glance_copy_to_store(Glance *glance, const RequestContext *ctx, const char *image_id, const char *store,
+                          NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+
 /* The image's data from a file. The way it goes is logged; an image that is deleted meanwhile ends
  * it early with ImageNotFound. */
 bool glance_upload(Glance *glance, const RequestContext *ctx, const char *image_id,

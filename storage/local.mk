@@ -16,6 +16,7 @@ libkilonova_a_SOURCES += \
 	storage/glance.c storage/glance.h \
 	storage/host_connector.c storage/host_connector.h \
 	storage/image_cache.c storage/image_cache.h \
+	storage/image_copy.c storage/image_copy.h \
 	storage/image_errors.c storage/image_errors.h \
 	storage/instance_folder.c storage/instance_folder.h \
 	storage/instance_metadata.c storage/instance_metadata.h \
@@ -38,7 +39,7 @@ endif
 
 unit_tests += tests/unit/test_cache_reaper tests/unit/test_cinder tests/unit/test_connector tests/unit/test_config_drive tests/unit/test_disk_lvm tests/unit/test_disk_move tests/unit/test_disk_plan \
 	tests/unit/test_disks tests/unit/test_format_inspector tests/unit/test_glance \
-	tests/unit/test_image_cache tests/unit/test_iso_image tests/unit/test_key_manager tests/unit/test_metadata tests/unit/test_qemu_img tests/unit/test_qemu_img_commands tests/unit/test_rbd_location
+	tests/unit/test_image_cache tests/unit/test_image_copy tests/unit/test_iso_image tests/unit/test_key_manager tests/unit/test_metadata tests/unit/test_qemu_img tests/unit/test_qemu_img_commands tests/unit/test_rbd_location
 tests_unit_test_key_manager_SOURCES = tests/unit/test_key_manager.c $(fake_http)
 tests_unit_test_cinder_SOURCES = tests/unit/test_cinder.c $(fake_http)
 tests_unit_test_config_drive_SOURCES = tests/unit/test_config_drive.c $(fake_http)

@@ -39,5 +39,5 @@ EXTRA_DIST += tests/unit/layers tests/unit/tsan.supp tests/unit/data tests/fuzz/
 	tests/functional/test_rebuild.py tests/functional/test_consoles.py tests/functional/test_host.py \
 	tests/functional/test_power.py tests/functional/test_rescue.py
 EXTRA_DIST += tests/crash tests/functional/test_audit.py tests/functional/test_orphans.py tests/functional/test_interfaces.py tests/functional/test_ports.py tests/functional/test_routers.py \
-	tests/functional/test_restart.py tests/functional/test_volumes.py tests/functional/test_volume_life.py
+	tests/functional/test_restart.py tests/functional/test_volumes.py tests/functional/test_volume_life.py tests/functional/test_volume_images.py
 EXTRA_DIST += tests/functional/test_resize.py tests/functional/test_groups.py tests/functional/test_guest_agent.py

@@ -280,6 +280,12 @@ class Cloud:
                 lines.append(f"{action.action} {action.message} {event.event} {event.result} {event.host} {event.details}")
         return lines
 
+    def have_events_ended(self, servers):
+        """What ends a deletion is told after the server is gone."""
+        return all(event.finish_time for server in servers
+                   for action in objects.InstanceActionList.get_by_instance_uuid(self.ctxt, server.id)
+                   for event in objects.InstanceActionEventList.get_by_action(self.ctxt, action.id))
+
     def run(self, agent, requests):
         for other in AGENTS:
             lab("agent", other, "stop", HOST)
@@ -302,6 +308,7 @@ class Cloud:
                 compute.delete_server(server)
             for server in servers.values():
                 compute.wait_for_delete(server, wait=120)
+        wait(60, "the deletions' events", lambda: self.have_events_ended(servers.values()))
         for name, server in servers.items():
             result["servers"][name]["events after deletion"] = [self.scrub_text(server, line) for line in self.events(server)]
         return result

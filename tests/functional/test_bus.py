@@ -99,7 +99,7 @@ class Bus(LabTest):
         rabbitmqctl("stop_app")
         time.sleep(3)
         rabbitmqctl("start_app")
-        time.sleep(2)
+        wait(20, "its queue", lambda: f"compute.{HOST}\n" in rabbitmqctl("list_queues", "name"))
         stop.set()
         wait(90, "an answer", lambda: self.try_console(server))
         self.assertEqual(agent_pid(), pid)

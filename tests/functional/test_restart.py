@@ -13,7 +13,7 @@ import uuid
 
 from lab import CTL, HOST, LAB, SOCKET, LabTest, agent, agent_pid, ctl, run, sql, wait
 
-STORM = int(os.environ.get("KILONOVA_STORM", 8))
+STORM = int(os.environ.get("KILONOVA_STORM", 5))
 MANY = int(os.environ.get("KILONOVA_MANY_GUESTS", 10))
 
 

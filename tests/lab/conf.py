@@ -149,13 +149,18 @@ def glance():
     stores = {name: f'{STATE}/glance/{name}' for name in ('images', 'staging', 'tasks')}
     for folder in stores.values():
         os.makedirs(folder, exist_ok=True)
+    has_ceph = 'LAB_CEPH' in os.environ  # a store that cannot be reached when Glance starts is none
     write(f'{ETC}/glance/glance-api.conf', ini({
-        'DEFAULT': {'debug': 'false', 'enabled_backends': 'file:file', 'bind_host': ADDR,
-                    'transport_url': TRANSPORT, 'show_image_direct_url': 'false',
+        'DEFAULT': {'debug': 'false', 'enabled_backends': 'file:file,ceph:rbd' if has_ceph else 'file:file',
+                    'bind_host': ADDR, 'transport_url': TRANSPORT, 'show_image_direct_url': 'false',
+                    'show_multiple_locations': str(has_ceph).lower(),
                     'worker_self_reference_url': GLANCE, 'use_keystone_limits': 'false'},
         'database': database('glance'),
         'glance_store': {'default_backend': 'file'},
         'file': {'filesystem_store_datadir': stores['images']},
+        'ceph': {'rbd_store_pool': 'images', 'rbd_store_user': 'cinder', 'rbd_store_ceph_conf': f'{ETC}/ceph/ceph.conf',
+                 'rados_connect_timeout': 20},
+        'oslo_concurrency': {'lock_path': f'{STATE}/glance/lock'},
         'os_glance_staging_store': {'filesystem_store_datadir': stores['staging']},
         'os_glance_tasks_store': {'filesystem_store_datadir': stores['tasks']},
         # A store of old has images that lie: the agent must not trust what it is given.
@@ -297,7 +302,8 @@ def agents(conf):
                 'resource_provider_packet_processing_without_direction': ':1000000',
                 'resource_provider_default_hypervisor': HOST},
         'agent': {'tunnel_types': 'vxlan', 'l2_population': 'false', 'polling_interval': 1, 'extensions': 'qos'},
-        'securitygroup': {'firewall_driver': 'noop', 'enable_security_group': 'true'}}))
+        'securitygroup': {'firewall_driver': os.environ.get('LAB_FIREWALL', 'noop'),
+                          'enable_security_group': 'true'}}))
     write(f'{conf}/dhcp_agent.ini', ini({
         'DEFAULT': {'interface_driver': 'openvswitch', 'enable_isolated_metadata': 'true',
                     'force_metadata': 'true', 'metadata_proxy_socket': f'{RUN}/metadata_proxy'},

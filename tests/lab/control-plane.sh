@@ -184,10 +184,9 @@ start_cinder() { # with volumes in files; what few tests need, so it runs only w
     say "Cinder answers"
 }
 
-start_ceph() { # a cluster, and Cinder with volumes in it
+start_ceph() { # Cinder's volumes in the cluster that up has started
     local conf=$ETC/cinder/cinder.conf overlay=$ETC/cinder/cinder-ceph.conf
     start_cinder
-    start_cluster
     start cinder-volume-ceph "$conf" "$overlay" "$LAB_VENV/lock" -- "${in_cp[@]}" \
         "$CP/cinder-volume" --config-file "$conf" --config-file "$overlay"
     started_now cinder-volume-ceph || return 0

@@ -33,6 +33,14 @@ static const char *volumes_after; /* ... and what after lvcreate, whether it fai
 
 /* ---- doubles ---- */
 
+bool
+glance_copy_to_store(Glance *glance G_GNUC_UNUSED, const RequestContext *ctx G_GNUC_UNUSED,
+                     const char *image_id G_GNUC_UNUSED, const char *store G_GNUC_UNUSED, NovaError **err G_GNUC_UNUSED)
+{
+    fail();
+    return false;
+}
+
 json_t *
 glance_show(Glance *glance G_GNUC_UNUSED, const RequestContext *ctx G_GNUC_UNUSED, const char *image_id,
             NovaError **err)

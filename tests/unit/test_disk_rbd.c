@@ -25,6 +25,9 @@ typedef struct Bench {
 static Bench *bench;
 static char *location;      /* Glance's, in this cluster or another; NULL: none */
 static unsigned n_downloads;
+static bool refuses_copies;
+
+static void make_glance_image(void);
 
 /* ---- doubles ---- */
 
@@ -32,7 +35,19 @@ json_t *
 glance_show(Glance *glance G_GNUC_UNUSED, const RequestContext *ctx G_GNUC_UNUSED, const char *image_id,
             NovaError **err G_GNUC_UNUSED)
 {
-    return json_pack("{s:s, s:s, s:s*}", "id", image_id, "disk_format", "raw", "direct_url", location);
+    return json_pack("{s:s, s:s, s:s, s:s*}", "id", image_id, "disk_format", "raw", "stores",
+                     location ? "file,ceph" : "file", "direct_url", location);
+}
+
+bool
+glance_copy_to_store(Glance *glance G_GNUC_UNUSED, const RequestContext *ctx G_GNUC_UNUSED, const char *image_id,
+                     const char *store, NovaError **err)
+{
+    if (refuses_copies)
+        return nova_error_set(err, NOVA_ERROR_IMAGE_IMPORT_IMPOSSIBLE, "Import of image %s refused", image_id);
+    assert_string_equal(store, "ceph");
+    make_glance_image();
+    return true;
 }
 
 bool
@@ -110,6 +125,7 @@ set_up(void **state G_GNUC_UNUSED)
     assert_non_null(bench->images);
     make_source();
     n_downloads = 0;
+    refuses_copies = false;
     return 0;
 }
 
@@ -205,6 +221,32 @@ image_of_another_cluster_is_downloaded_and_imported(void **state G_GNUC_UNUSED)
     assert_content("disk");
     assert_true(ceph_fetch_parent_pool(bench->vms, image, &parent, NULL));
     assert_null(parent);
+}
+
+static void
+image_of_another_store_is_copied_by_glance_and_cloned(void **state G_GNUC_UNUSED)
+{
+    g_autofree char *image = image_of("disk");
+    g_autofree char *parent = NULL;
+
+    bench->options->libvirt.images_rbd_glance_store_name = (char *)"ceph";
+    storage_fixture_plan_root(&bench->plan, 64 * MIB, IMAGE);
+    assert_true(create(NULL));
+    assert_int_equal(n_downloads, 0);
+    assert_content("disk");
+    assert_true(ceph_fetch_parent_pool(bench->vms, image, &parent, NULL));
+    assert_string_equal(parent, "images");
+}
+
+static void
+image_that_glance_does_not_copy_is_downloaded(void **state G_GNUC_UNUSED)
+{
+    bench->options->libvirt.images_rbd_glance_store_name = (char *)"ceph";
+    refuses_copies = true;
+    storage_fixture_plan_root(&bench->plan, 64 * MIB, IMAGE);
+    assert_true(create(NULL));
+    assert_int_equal(n_downloads, 1);
+    assert_content("disk");
 }
 
 static void
@@ -464,6 +506,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(root_is_a_clone_of_glance_s_image),
         TEST(image_of_another_cluster_is_downloaded_and_imported),
+        TEST(image_of_another_store_is_copied_by_glance_and_cloned),
+        TEST(image_that_glance_does_not_copy_is_downloaded),
         TEST(download_may_be_forbidden),
         TEST(flavor_smaller_than_the_image_leaves_nothing),
         TEST(second_call_keeps_disks_and_grows_them),

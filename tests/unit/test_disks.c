@@ -16,6 +16,14 @@
 
 static char *source; /* what Glance has */
 
+bool
+glance_copy_to_store(Glance *glance G_GNUC_UNUSED, const RequestContext *ctx G_GNUC_UNUSED,
+                     const char *image_id G_GNUC_UNUSED, const char *store G_GNUC_UNUSED, NovaError **err G_GNUC_UNUSED)
+{
+    fail();
+    return false;
+}
+
 json_t *
 glance_show(Glance *glance G_GNUC_UNUSED, const RequestContext *ctx G_GNUC_UNUSED, const char *image_id,
             NovaError **err)

@@ -375,6 +375,30 @@ a_location_that_is_not_ours_to_add_is_not_authorized(void **state)
 }
 
 static void
+a_copy_in_another_store_is_asked_for(void **state)
+{
+    static const struct {
+        int status;
+        const char *class;
+    } rows[] = {{403, "ImageNotAuthorized"}, {404, "ImageNotFound"}, {409, "ImageImportImpossible"}, {400, "ImageBadRequest"}};
+    Bench *bench = *state;
+    json_auto_t *body = json_pack("{s:{s:s}, s:[s]}", "method", "name", "copy-image", "stores", "ceph");
+    json_auto_t *sent = NULL;
+
+    fake_http_reply(bench->fake, "POST", SHOW "/import", 202, NULL);
+    assert_true(glance_copy_to_store(bench->glance, bench->ctx, ID, "ceph", NULL));
+    sent = json_loads(fake_http_request(bench->fake, -1)->body, 0, NULL);
+    assert_true(json_equal(sent, body));
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(NovaError) failure = NULL;
+
+        fake_http_reply(bench->fake, "POST", SHOW "/import", rows[i].status, "{}");
+        assert_false(glance_copy_to_store(bench->glance, bench->ctx, ID, "ceph", &failure));
+        assert_string_equal(nova_error_class(failure), rows[i].class);
+    }
+}
+
+static void
 a_file_is_uploaded_in_chunks_and_anew_when_glance_is_busy(void **state)
 {
     Bench *bench = *state;
@@ -498,6 +522,8 @@ main(void)
         TEST(an_update_that_changes_nothing_sends_nothing),
         TEST(a_location_is_added_by_the_new_call_or_the_old),
         TEST(a_location_that_is_not_ours_to_add_is_not_authorized),
+        TEST(a_copy_in_another_store_is_asked_for),
+        TEST(a_copy_in_another_store_is_asked_for),
         TEST(a_file_is_uploaded_in_chunks_and_anew_when_glance_is_busy),
         TEST(a_refused_upload_says_why),
         TEST(images_are_listed_page_by_page),
