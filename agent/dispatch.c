@@ -10,6 +10,7 @@
 #include "agent/base/json.h"
 #include "agent/base/lane.h"
 #include "agent/base/log.h"
+#include "agent/base/monotonic.h"
 #include "agent/control/conductor_moves.h"
 #include "agent/resume.h"
 #include "compute/ops/steps.h"
@@ -103,7 +104,7 @@ dispatcher_hold(Dispatcher *dispatcher)
 bool
 dispatcher_close(Dispatcher *dispatcher, int timeout_ms)
 {
-    gint64 deadline = g_get_monotonic_time() + (gint64)timeout_ms * 1000;
+    int64_t deadline = monotonic_after_ms(timeout_ms);
     bool ended = true;
 
     dispatcher_hold(dispatcher); /* no lane starts a job while another is waited for */

@@ -6,6 +6,7 @@
 
 #include "agent/base/fail_point.h"
 #include "agent/base/log.h"
+#include "agent/base/monotonic.h"
 #include "compute/guest_private.h"
 #include "compute/libvirt_auto.h"
 
@@ -195,7 +196,7 @@ is_off(Guest *guest)
 bool
 guest_wait_off(Guest *guest, int timeout_ms)
 {
-    int64_t deadline = g_get_monotonic_time() + (int64_t)timeout_ms * 1000;
+    int64_t deadline = monotonic_after_ms(timeout_ms);
 
     for (;;) {
         uint64_t serial = hypervisor_event_serial(guest->hypervisor);

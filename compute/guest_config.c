@@ -172,19 +172,6 @@ kernel_major(void)
     return major;
 }
 
-static bool
-fetch_cpu_models(GuestConfig *config, HostFacts *facts, NovaError **err)
-{
-    g_autoptr(GPtrArray) models = hypervisor_fetch_cpu_models(config->hypervisor, config->arch, err);
-
-    if (!models)
-        return false;
-    facts->cpu_models = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    for (guint i = 0; i < models->len; i++)
-        g_hash_table_add(facts->cpu_models, g_strdup(models->pdata[i]));
-    return true;
-}
-
 static void
 free_features(void *features)
 {
@@ -224,7 +211,7 @@ fetch_facts(GuestConfig *config, HostFacts *facts, NovaError **err)
     uint64_t libvirt, qemu;
 
     if (!online || !hypervisor_fetch_versions(config->hypervisor, &libvirt, &qemu, err) ||
-        !fetch_cpu_models(config, facts, err))
+        !(facts->cpu_models = hypervisor_fetch_cpu_models(config->hypervisor, config->arch, err)))
         return false;
     for (guint i = 0; i < online->len; i++) {
         cpu_set_add(&facts->online_cpus, g_array_index(online, int, i));

@@ -5,11 +5,10 @@
 #include <pwd.h>
 #include <string.h>
 
-#include "agent/base/json.h"
 #include "agent/objects/image_meta.h"
 #include "agent/objects/instance.h"
 #include "compute/fit/guest_request.h"
-#include "compute/xml/xml_builder.h"
+#include "compute/xml/cpu.h"
 #include "storage/multipath.h"
 
 static bool
@@ -44,34 +43,17 @@ check_cpu_mode(const Options *options, NovaError **err)
     return true;
 }
 
-/* libvirt's names are case-sensitive, the option's are not. */
-static const char *
-find_model(const GPtrArray *known, const char *name, NovaError **err)
-{
-    for (guint i = 0; i < known->len; i++)
-        if (g_ascii_strcasecmp(known->pdata[i], name) == 0)
-            return known->pdata[i];
-    nova_error_set(err, NOVA_ERROR_INVALID_CPU_INFO,
-                   "Configured CPU model: %s is not correct, or your host CPU arch does not support this model. "
-                   "Please correct your config and try again.", name);
-    return NULL;
-}
-
-/* "flag" and "+flag" are required, "-flag" is forbidden. */
+/* LibvirtConfigGuestCPU of that model. */
 static char *
 make_cpu_xml(const char *model, char **flags, NovaError **err)
 {
     g_autoptr(XmlDocument) document = xml_document_new();
+    g_autoptr(GPtrArray) features = cpu_list_features(flags);
     xmlNode *cpu = xml_node(document, "cpu");
 
     xml_attr(cpu, "match", "exact");
     xml_child_text(cpu, "model", model);
-    for (; flags && *flags; flags++) {
-        g_autofree char *name = g_ascii_strdown(*flags + strspn(*flags, **flags == '-' ? "-" : "+"), -1);
-        xmlNode *feature = xml_child_attr(cpu, "feature", "policy", **flags == '-' ? "disable" : "require");
-
-        xml_attr(feature, "name", name);
-    }
+    cpu_add_features(cpu, features);
     return xml_document_text(document, cpu, err);
 }
 
@@ -106,7 +88,7 @@ static bool
 check_cpu_models(const Options *options, Hypervisor *hypervisor, const NodeFacts *facts, NovaError **err)
 {
     char **names = options->libvirt.cpu_models;
-    g_autoptr(GPtrArray) known = NULL;
+    g_autoptr(GHashTable) known = NULL;
 
     if (!check_cpu_mode(options, err))
         return false;
@@ -116,7 +98,7 @@ check_cpu_models(const Options *options, Hypervisor *hypervisor, const NodeFacts
     if (!known)
         return false;
     for (; *names; names++) {
-        const char *model = find_model(known, *names, err);
+        const char *model = cpu_find_model(known, *names, err);
 
         if (!model ||
             (strcmp(options->libvirt.virt_type, "kvm") == 0 && !check_model(options, hypervisor, model, err)))
@@ -167,7 +149,7 @@ host_check_instances(const Options *options, const GPtrArray *instances, NovaErr
     for (guint i = 0; i < instances->len && !options->libvirt.swtpm_enabled; i++) {
         const Instance *instance = instances->pdata[i];
 
-        if (!json_get_bool(instance->base.kept, "deleted", false) && wants_vtpm(instance))
+        if (!instance_is_deleted(instance) && wants_vtpm(instance))
             return invalid(err, "This host has instances with the vTPM feature enabled, but the host is not correctly "
                                 "configured; enable vTPM support.");
     }

@@ -572,11 +572,11 @@ hypervisor_compare_cpu(Hypervisor *hypervisor, const char *cpu_xml, int *ret_res
     return true;
 }
 
-GPtrArray *
+GHashTable *
 hypervisor_fetch_cpu_models(Hypervisor *hypervisor, const char *arch, NovaError **err)
 {
     g_autoptr(virConnect) connection = hypervisor_ref_connection(hypervisor, err);
-    GPtrArray *names;
+    GHashTable *names;
     char **models;
     int n;
 
@@ -587,9 +587,9 @@ hypervisor_fetch_cpu_models(Hypervisor *hypervisor, const char *arch, NovaError 
         libvirt_error_set(err, "asking libvirt for CPU models");
         return NULL;
     }
-    names = g_ptr_array_new_full((guint)n, g_free);
+    names = g_hash_table_new_full(g_str_hash, g_str_equal, free, NULL);
     for (int i = 0; i < n; i++)
-        g_ptr_array_add(names, models[i]);
+        g_hash_table_add(names, models[i]);
     free(models);
     return names;
 }

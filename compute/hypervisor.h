@@ -66,7 +66,8 @@ char *hypervisor_fetch_baseline_cpu(Hypervisor *hypervisor, const char *cpu_xml,
  * where libvirt cannot compare. */
 bool hypervisor_compare_cpu(Hypervisor *hypervisor, const char *cpu_xml, int *ret_result, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
-GPtrArray *hypervisor_fetch_cpu_models(Hypervisor *hypervisor, const char *arch, NovaError **err);
+/* A set of names. */
+GHashTable *hypervisor_fetch_cpu_models(Hypervisor *hypervisor, const char *arch, NovaError **err);
 
 /* Memory of the host in KiB. */
 bool hypervisor_fetch_memory(Hypervisor *hypervisor, uint64_t *ret_total_kib, NovaError **err);

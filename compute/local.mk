@@ -38,7 +38,7 @@ libkilonova_a_SOURCES += \
 	compute/xml/capabilities.c compute/xml/capabilities.h \
 	compute/xml/clock.c \
 	compute/xml/consoles.c \
-	compute/xml/cpu.c \
+	compute/xml/cpu.c compute/xml/cpu.h \
 	compute/xml/cputune.c \
 	compute/xml/devices.c \
 	compute/xml/disk_element.c compute/xml/disk_element.h \

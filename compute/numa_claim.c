@@ -250,7 +250,7 @@ numa_claim_check_options(const Options *options, const GPtrArray *instances, Nov
     for (guint i = 0; i < instances->len; i++) {
         const Instance *instance = instances->pdata[i];
 
-        if (!json_get_bool(instance->base.kept, "deleted", false) &&
+        if (!instance_is_deleted(instance) &&
             !check_instance(options, instance, err))
             return false;
     }

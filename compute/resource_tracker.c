@@ -672,7 +672,7 @@ audit_allocation(ResourceTracker *tracker, const RequestContext *ctx, const char
     g_autoptr(Instance) instance =
         conductor_instance_get(tracker->conductor, reader, consumer, attributes, &error);
 
-    if (!instance || !json_get_bool(instance->base.kept, "deleted", false) ||
+    if (!instance || !instance_is_deleted(instance) ||
         json_get_bool(instance->base.kept, "hidden", false))
         return; /* being scheduled, a migration's, or another host's: not ours to judge */
     LOG_INFO("Instance %s has been deleted (perhaps locally). Deleting allocations that remained for "

@@ -20,7 +20,7 @@ monotonic_after_ms(int64_t milliseconds)
 {
     int64_t now = g_get_monotonic_time();
 
-    return milliseconds < 0 || milliseconds > (MONOTONIC_NEVER - now) / 1000 ? MONOTONIC_NEVER : now + milliseconds * 1000;
+    return milliseconds > (MONOTONIC_NEVER - now) / 1000 ? MONOTONIC_NEVER : now + MAX(milliseconds, 0) * 1000;
 }
 
 bool

@@ -11,7 +11,7 @@
 
 void monotonic_cond_init(pthread_cond_t *cond);
 
-/* Now and so much, in microseconds of that clock, as g_get_monotonic_time(); for less than 0 MONOTONIC_NEVER. */
+/* Now and so much, in microseconds of that clock, as g_get_monotonic_time(); less than 0 is now. */
 int64_t monotonic_after_ms(int64_t milliseconds);
 
 /* pthread_cond_timedwait() on such a condition, with 'lock' held. False once the deadline is past, else true, also

@@ -669,11 +669,12 @@ amqp_sender_post(AmqpSender *sender, const AmqpMessage *message)
 static bool
 wait_for_job(AmqpSender *sender, SendJob *job, int64_t timeout_ms)
 {
-    int64_t deadline = monotonic_after_ms(timeout_ms);
+    int64_t deadline = timeout_ms < 0 ? MONOTONIC_NEVER : monotonic_after_ms(timeout_ms);
 
     while (!job->is_done && monotonic_cond_wait(&sender->done, &sender->lock, deadline))
         continue;
-    job->has_waiter = job->is_done;
+    if (!job->is_done)
+        job->has_waiter = false;
     return job->is_done;
 }
 

@@ -556,7 +556,7 @@ rpc_server_new(const TransportSettings *settings, AmqpSender *sender, const char
 bool
 rpc_server_wait_consuming(RpcServer *server, int timeout_ms)
 {
-    int64_t deadline = monotonic_after_ms(timeout_ms);
+    int64_t deadline = timeout_ms < 0 ? MONOTONIC_NEVER : monotonic_after_ms(timeout_ms);
     bool result;
 
     pthread_mutex_lock(&server->lock);

@@ -8,6 +8,7 @@
 
 #include "agent/base/json.h"
 #include "agent/base/log.h"
+#include "agent/base/monotonic.h"
 #include "compute/device_metadata.h"
 #include "compute/ops/volume_steps.h"
 #include "compute/pci_providers.h"
@@ -448,7 +449,7 @@ step_is_off(PowerState state)
 static void
 shut_down_cleanly(Guest *guest, int timeout_ms, int retry_ms)
 {
-    gint64 deadline = g_get_monotonic_time() + (gint64)timeout_ms * 1000;
+    int64_t deadline = monotonic_after_ms(timeout_ms);
 
     while (g_get_monotonic_time() < deadline) {
         g_autoptr(NovaError) error = NULL;

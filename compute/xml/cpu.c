@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* <cpu>: mode, model, topology, features (LibvirtDriver._get_guest_cpu_config). */
+#include "compute/xml/cpu.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -29,20 +30,22 @@ typedef struct CpuChoice {
     bool has_features;
 } CpuChoice;
 
-/* libvirt's names are case-sensitive, the option's are not. */
-static const char *
-find_model_name(const DomainBuild *build, const char *name)
+const char *
+cpu_find_model(GHashTable *known, const char *name, NovaError **err)
 {
     GHashTableIter iter;
-    void *known;
+    void *model;
 
-    if (!build->in->facts->cpu_models)
-        return NULL;
-    g_hash_table_iter_init(&iter, build->in->facts->cpu_models);
-    while (g_hash_table_iter_next(&iter, &known, NULL)) {
-        if (!g_ascii_strcasecmp(known, name))
-            return known;
+    if (known)
+        g_hash_table_iter_init(&iter, known);
+    while (known && g_hash_table_iter_next(&iter, &model, NULL)) {
+        if (!g_ascii_strcasecmp(model, name))
+            return model;
     }
+    nova_error_set(err, NOVA_ERROR_INVALID_CPU_INFO,
+                   "Configured CPU model: %s is not correct, or "
+                   "your host CPU arch does not support this model. Please correct your "
+                   "config and try again.", name);
     return NULL;
 }
 
@@ -55,15 +58,10 @@ map_models(const DomainBuild *build, NovaError **err)
     char **names = build->options->libvirt.cpu_models;
 
     for (unsigned i = 0; names && names[i]; i++) {
-        const char *model = checked ? find_model_name(build, names[i]) : names[i];
+        const char *model = checked ? cpu_find_model(build->in->facts->cpu_models, names[i], err) : names[i];
 
-        if (!model) {
-            nova_error_set(err, NOVA_ERROR_INVALID_CPU_INFO,
-                           "Configured CPU model: %s is not correct, or "
-                           "your host CPU arch does not support this model. Please correct your "
-                           "config and try again.", names[i]);
+        if (!model)
             return NULL;
-        }
         g_ptr_array_add(models, (char *)model);
     }
     return g_steal_pointer(&models);
@@ -201,12 +199,10 @@ compare_features(const void *a, const void *b)
     return strcmp(*(char *const *)a + 1, *(char *const *)b + 1);
 }
 
-/* "+name" or "-name", sorted by name; of two with one name the first stays. */
-static GPtrArray *
-list_features(const DomainBuild *build)
+GPtrArray *
+cpu_list_features(char **flags)
 {
     GPtrArray *features = g_ptr_array_new_with_free_func(g_free);
-    char **flags = build->options->libvirt.cpu_model_extra_flags;
     g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
 
     for (unsigned i = 0; flags && flags[i]; i++) {
@@ -225,8 +221,8 @@ list_features(const DomainBuild *build)
     return features;
 }
 
-static void
-add_features(xmlNode *cpu, const GPtrArray *features)
+void
+cpu_add_features(xmlNode *cpu, const GPtrArray *features)
 {
     for (guint i = 0; i < features->len; i++) {
         const char *feature = features->pdata[i];
@@ -301,7 +297,7 @@ build_cpu(DomainBuild *build, NovaError **err)
     CpuTopology topology;
     const char *mode;
     g_autofree char *bits = NULL;
-    g_autoptr(GPtrArray) features = list_features(build);
+    g_autoptr(GPtrArray) features = cpu_list_features(build->options->libvirt.cpu_model_extra_flags);
 
     if (!choose_cpu(build, &choice, err) ||
         !request_cpu_topology(&build->request, true, &topology, err) ||
@@ -319,7 +315,7 @@ build_cpu(DomainBuild *build, NovaError **err)
     add_topology(build->cpu, &topology);
     add_physical_address(build->cpu, mode, bits);
     if (choice.has_features)
-        add_features(build->cpu, features);
+        cpu_add_features(build->cpu, features);
     xml_append(build->cpu, build->cpu_numa);
     return true;
 }

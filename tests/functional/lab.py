@@ -21,6 +21,7 @@ LAB = pathlib.Path(__file__).resolve().parents[1] / "lab"
 HOST = os.environ["LAB_HOST"]
 AGENT = os.environ.get("KILONOVA_AGENT", "kilonovad")  # or nova-compute, to see what it does
 LIBVIRT = os.environ["LAB_LIBVIRT_URI"]
+CEPH = os.path.join(os.environ["LAB_DIR"], "etc/ceph/ceph.conf")
 CTL = LAB.parents[1] / "kilonovactl"
 SOCKET = pathlib.Path(os.environ["LAB_DIR"]) / "hosts" / HOST / "state" / "kilonovad.sock"
 AGENT_LOG = pathlib.Path(os.environ["LAB_LOG"]) / f"{AGENT}-{HOST}.log"
@@ -35,6 +36,11 @@ def run(*argv, check=True, **kwargs):
 
 def sql(text):
     return run("mariadb", "-uroot", "-N", "-S", os.environ["LAB_DIR"] + "/state/mysql/mysqld.sock", "-e", text).stdout
+
+
+def rbd(*argv):
+    """The lab's Ceph cluster."""
+    return run("rbd", "-c", CEPH, *argv).stdout
 
 
 def virsh(*argv, check=True):

@@ -4,14 +4,13 @@ import hashlib
 import json
 import os
 
-from lab import HOST, LabTest, agent, run, virsh, wait
+from lab import HOST, LabTest, agent, rbd, virsh, wait
 
-CEPH = os.path.join(os.environ["LAB_DIR"], "etc/ceph/ceph.conf")
 MIB = 1 << 20
 
 
-def rbd(*argv):
-    return run("rbd", "-c", CEPH, "--format", "json", *argv).stdout
+def rbd_json(*argv):
+    return json.loads(rbd("--format", "json", *argv))
 
 
 class RbdDisks(LabTest):
@@ -30,13 +29,12 @@ class RbdDisks(LabTest):
         self.addCleanup(self.assert_pool_empty)
 
     def assert_pool_empty(self):
-        self.assertEqual(json.loads(rbd("ls", "vms")), [])
+        self.assertEqual(rbd_json("ls", "vms"), [])
 
-    def image(self, name, store="file", source="hlt.raw", **more):
+    def image(self, name, store="file"):
         """One of the test's own, in one of Glance's stores."""
-        image = self.cloud.image.create_image(name, filename=os.path.join(os.environ["LAB_DIR"], "images", source),
-                                              disk_format=more.pop("disk_format", "raw"), container_format="bare",
-                                              allow_duplicates=True, wait=True, **more)
+        image = self.cloud.image.create_image(name, filename=os.path.join(os.environ["LAB_DIR"], "images/hlt.raw"),
+                                              disk_format="raw", container_format="bare", allow_duplicates=True, wait=True)
         self.addCleanup(self.delete_image, image.id)
         if store != "file":
             self.cloud.image.import_image(image, method="copy-image", stores=[{"id": store}])
@@ -52,7 +50,7 @@ class RbdDisks(LabTest):
         return (self.cloud.image.get(f"/images/{image_id}").json().get("stores") or "").split(",")
 
     def disk(self, server):
-        return json.loads(rbd("info", f"vms/{server.id}_disk"))
+        return rbd_json("info", f"vms/{server.id}_disk")
 
     def mib(self, server):
         return self.disk(server)["size"] // MIB
@@ -93,7 +91,7 @@ class RbdDisks(LabTest):
         server = self.create("imported", image="guest", flavor="disks", networks=["provider"], config_drive=True)
         self.assertNotIn("parent", self.disk(server))
         self.assertTrue(self.cached(self.images["guest"].id))
-        self.assertEqual(sorted(json.loads(rbd("ls", "vms"))),
+        self.assertEqual(sorted(rbd_json("ls", "vms")),
                          sorted(f"{server.id}_disk{part}" for part in ("", ".config", ".eph0", ".swap")))
         self.wait_console(server, "KILONOVA GUEST UP", 180)
         self.delete(server)
@@ -111,7 +109,7 @@ class RbdDisks(LabTest):
             end(server.id)
             self.wait_status(server, "ACTIVE", 120)
             self.assertEqual(self.mib(server), mib)
-            self.assertEqual(json.loads(rbd("snap", "ls", f"vms/{server.id}_disk")), [])
+            self.assertEqual(rbd_json("snap", "ls", f"vms/{server.id}_disk"), [])
         self.delete(server)
         self.assert_nothing_left()
 

@@ -7,14 +7,9 @@ import re
 import time
 import urllib.parse
 
-from lab import HOST, LAB, LabTest, agent, run, sql, virsh, wait
+from lab import CEPH, HOST, LAB, LabTest, agent, rbd, run, sql, virsh, wait
 
 GIB = 1 << 30
-CEPH = os.path.join(os.environ["LAB_DIR"], "etc/ceph/ceph.conf")
-
-
-def rbd(*argv):
-    return run("rbd", "-c", CEPH, *argv).stdout
 
 
 class VolumeTest(LabTest):

@@ -194,13 +194,9 @@ static void
 put_mount(Bench *bench, const char *answer)
 {
     g_autofree char *script = g_strdup_printf("#!/bin/sh\necho \"$@\" >> %s/log\nexit %s\n", bench->root, answer);
-    g_autofree char *program = g_build_filename(bench->root, "bin", "mount", NULL);
-    g_autofree char *folder = g_build_filename(bench->root, "bin", NULL);
-    g_autofree char *path = g_strconcat(folder, ":", bench->path, NULL);
 
-    tree_put(bench->root, "/bin/mount", script);
-    assert_int_equal(g_chmod(program, 0755), 0);
-    g_setenv("PATH", path, TRUE);
+    tree_put_program(bench->root, "mount", script);
+    g_free(tree_use_programs(bench->root));
 }
 
 static void

@@ -85,20 +85,14 @@ static int
 set_up(void **state)
 {
     Bench *bench = g_new0(Bench, 1);
-    g_autofree char *folder = NULL, *program = NULL, *path = NULL;
 
     bench->root = g_dir_make_tmp("kilonova-iscsi-XXXXXX", NULL);
-    bench->path = g_strdup(g_getenv("PATH"));
+    bench->path = tree_use_programs(bench->root);
     bench->options.libvirt.num_volume_scan_tries = -1;
     bench->connectors = connectors_new(&bench->options, bench->root);
-    tree_put(bench->root, "/bin/iscsiadm", script);
+    tree_put_program(bench->root, "iscsiadm", script);
     tree_put(bench->root, "/sys/class/scsi_host/host5/scan", "");
     tree_put(bench->root, "/sys/class/scsi_host/host5/device/session7/target5:0:0/uevent", "");
-    folder = g_build_filename(bench->root, "bin", NULL);
-    program = g_build_filename(folder, "iscsiadm", NULL);
-    path = g_strconcat(folder, ":", bench->path, NULL);
-    assert_int_equal(g_chmod(program, 0755), 0);
-    g_setenv("PATH", path, TRUE);
     g_setenv("ROOT", bench->root, TRUE);
     assert_int_equal(pthread_create(&bench->kernel, NULL, be_the_kernel, bench), 0);
     *state = bench;
@@ -206,7 +200,6 @@ several_paths_that_are_enforced_need_multipathd(void **state)
 {
     static const char *const scripts[] = {"#!/bin/sh\nexit 1\n", "#!/bin/sh\necho error receiving packet\n"};
     Bench *bench = *state;
-    g_autofree char *program = g_strconcat(bench->root, "/bin/multipathd", NULL);
     json_auto_t *info = connection();
 
     bench->options.libvirt.volume_use_multipath = true;
@@ -214,8 +207,7 @@ several_paths_that_are_enforced_need_multipathd(void **state)
     for (size_t i = 0; i < G_N_ELEMENTS(scripts); i++) {
         g_autoptr(NovaError) error = NULL;
 
-        tree_put(bench->root, "/bin/multipathd", scripts[i]);
-        assert_int_equal(g_chmod(program, 0755), 0);
+        tree_put_program(bench->root, "multipathd", scripts[i]);
         assert_false(connectors_connect(bench->connectors, info, SERVER, &error));
         assert_string_equal(nova_error_class(error), "BrickException");
         assert_false(tree_has(bench->root, "/log"));

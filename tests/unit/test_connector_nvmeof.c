@@ -48,18 +48,12 @@ static int
 set_up(void **state)
 {
     Bench *bench = g_new0(Bench, 1);
-    g_autofree char *folder = NULL, *program = NULL, *path = NULL;
 
     bench->root = g_dir_make_tmp("kilonova-nvme-XXXXXX", NULL);
-    bench->path = g_strdup(g_getenv("PATH"));
+    bench->path = tree_use_programs(bench->root);
     bench->connectors = connectors_new(&bench->options, bench->root);
-    tree_put(bench->root, "/bin/nvme", script);
+    tree_put_program(bench->root, "nvme", script);
     tree_put(bench->root, "/etc/nvme/hostnqn", HOST_NQN "\n");
-    folder = g_build_filename(bench->root, "bin", NULL);
-    program = g_build_filename(folder, "nvme", NULL);
-    path = g_strconcat(folder, ":", bench->path, NULL);
-    assert_int_equal(g_chmod(program, 0755), 0);
-    g_setenv("PATH", path, TRUE);
     g_setenv("ROOT", bench->root, TRUE);
     *state = bench;
     return 0;

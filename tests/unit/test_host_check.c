@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/cmocka_all.h"
 
-#include <glib/gstdio.h>
 #include <string.h>
 
 #include "agent/objects/instance.h"
@@ -24,7 +23,7 @@ set_up(void **state)
     Bench *bench = g_new0(Bench, 1);
 
     bench->root = g_dir_make_tmp("kilonova-host-XXXXXX", NULL);
-    bench->path = g_strdup(g_getenv("PATH"));
+    bench->path = tree_use_programs(bench->root);
     bench->hypervisor = hypervisor_new("test:///default", NULL);
     bench->facts = (NodeFacts){.arch = (char *)"x86_64", .emulates_tpm = true};
     assert_true(hypervisor_connect(bench->hypervisor, NULL));
@@ -118,17 +117,12 @@ several_paths_that_are_enforced_need_multipathd(void **state)
 {
     static const char both[] = "[libvirt]\nvolume_use_multipath = true\nvolume_enforce_multipath = true\n";
     Bench *bench = *state;
-    g_autofree char *program = g_strconcat(bench->root, "/bin/multipathd", NULL);
-    g_autofree char *path = g_strconcat(bench->root, "/bin:", bench->path, NULL);
 
-    g_setenv("PATH", path, TRUE);
-    tree_put(bench->root, "/bin/multipathd", "#!/bin/sh\nexit 1\n");
-    assert_int_equal(g_chmod(program, 0755), 0);
+    tree_put_program(bench->root, "multipathd", "#!/bin/sh\nexit 1\n");
     takes(bench, "[libvirt]\nvolume_use_multipath = true\n");
     refuses(bench, "[libvirt]\nvolume_enforce_multipath = true\n", "'volume_use_multipath' option should be 'True'");
     refuses(bench, both, "The 'volume_enforce_multipath' option is 'True' but multipathd is not running.");
-    tree_put(bench->root, "/bin/multipathd", "#!/bin/sh\necho path checker states:\n");
-    assert_int_equal(g_chmod(program, 0755), 0);
+    tree_put_program(bench->root, "multipathd", "#!/bin/sh\necho path checker states:\n");
     takes(bench, both);
 }
 

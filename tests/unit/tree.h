@@ -4,6 +4,7 @@
 
 #include <glib.h>
 #include <stdbool.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/unit/cmocka_all.h"
@@ -16,6 +17,28 @@ tree_put(const char *root, const char *path, const char *text)
 
     assert_int_equal(g_mkdir_with_parents(folder, 0755), 0);
     assert_true(g_file_set_contents(full, text, -1, NULL));
+}
+
+/* A program of the tree, see tree_use_programs(). */
+static inline void
+tree_put_program(const char *root, const char *name, const char *script)
+{
+    g_autofree char *path = g_strconcat("/bin/", name, NULL);
+    g_autofree char *full = g_strconcat(root, path, NULL);
+
+    tree_put(root, path, script);
+    assert_int_equal(chmod(full, 0755), 0);
+}
+
+/* They are found before all others. Returns PATH as it was, to be set again; g_free(). */
+static inline char *
+tree_use_programs(const char *root)
+{
+    char *before = g_strdup(g_getenv("PATH"));
+    g_autofree char *path = g_strconcat(root, "/bin:", before, NULL);
+
+    g_setenv("PATH", path, TRUE);
+    return before;
 }
 
 static inline bool
