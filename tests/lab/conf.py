@@ -302,7 +302,7 @@ def agents(conf):
                 'resource_provider_packet_processing_without_direction': ':1000000',
                 'resource_provider_default_hypervisor': HOST},
         'agent': {'tunnel_types': 'vxlan', 'l2_population': 'false', 'polling_interval': 1, 'extensions': 'qos'},
-        'securitygroup': {'firewall_driver': 'noop', 'enable_security_group': 'true'}}))
+        'securitygroup': {'firewall_driver': os.environ.get('LAB_FIREWALL', 'noop'), 'enable_security_group': 'true'}}))
     write(f'{conf}/dhcp_agent.ini', ini({
         'DEFAULT': {'interface_driver': 'openvswitch', 'enable_isolated_metadata': 'true',
                     'force_metadata': 'true', 'metadata_proxy_socket': f'{RUN}/metadata_proxy'},

@@ -85,10 +85,17 @@ project_network_cidr = 198.51.100.0/24
 [network-feature-enabled]
 ipv6 = false
 floating_ips = {floating}
+port_security = true
 qos_min_bw_and_pps = true
 qos_placement_physnet = physnet1
 provider_net_base_segmentation_id = 150
 api_extensions = {extensions}
+
+[neutron_plugin_options]
+firewall_driver = openvswitch
+provider_vlans = physnet1
+available_type_drivers = flat,vlan,vxlan
+dns_domain = kilonova.test.
 
 [volume]
 max_microversion = latest

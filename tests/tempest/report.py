@@ -19,7 +19,7 @@ Cinder refuses `test_encrypted_cinder_volumes_cryptsetup` on RBD before an agent
 The tests: `tempest.api.compute.servers`, `.images`, `.admin`, `.flavors`, `.keypairs`, `.limits`, `.test_quotas`, `.security_groups`, `.volumes`,
 `.test_networks`, `tempest.scenario.test_server_basic_ops`, `test_server_advanced_ops`, `test_server_multinode`, `test_minimum_basic`,
 `test_volume_boot_pattern`, `test_stamp_pattern`, `test_encrypted_cinder_volumes`, `test_network_basic_ops`, `test_network_advanced_server_ops`,
-`test_network_qos_placement` and `test_security_groups_basic_ops`.
+`test_network_qos_placement` and `test_security_groups_basic_ops`; of neutron-tempest-plugin 3.3.0 `scenario.test_trunk` and `test_qos`.
 
 """
 STATUS = {"ok": "passed", "failed": "failed", "skipped": "skipped", "later": "later", "none": "not run"}

@@ -8,10 +8,11 @@ import re
 HERE = pathlib.Path(__file__).resolve().parent
 TESTS = HERE / "results" / "tests.txt"  # all that count, whether they have been run or not
 PREFIX = re.compile(
-    r"tempest\.(api\.compute\.(servers|images|admin|flavors|keypairs|limits|test_quotas|security_groups|volumes|test_networks)"
-    r"|scenario\.test_(server_basic_ops|server_advanced_ops|server_multinode|minimum_basic|volume_boot_pattern|stamp_pattern"
-    r"|encrypted_cinder_volumes|network_basic_ops|network_advanced_server_ops|network_qos_placement"
-    r"|security_groups_basic_ops))\.")
+    r"(tempest\.api\.compute\.(servers|images|admin|flavors|keypairs|limits|test_quotas|security_groups|volumes|test_networks)"
+    r"|tempest\.scenario\.test_(server_basic_ops|server_advanced_ops|server_multinode|minimum_basic|volume_boot_pattern"
+    r"|stamp_pattern|encrypted_cinder_volumes|network_basic_ops|network_advanced_server_ops|network_qos_placement"
+    r"|security_groups_basic_ops)"
+    r"|neutron_tempest_plugin\.scenario\.test_(trunk|qos))\.")
 
 
 @dataclasses.dataclass

@@ -14,7 +14,8 @@ from results import PREFIX, TESTS, Result, Results, listed, read_list
 STATUS = {"success": "ok", "fail": "failed", "uxsuccess": "failed", "xfail": "ok", "skip": "skipped"}
 WORD = {"ok": "ok", "failed": "not ok", "skipped": "skipped"}
 # Those that are about routers and floating addresses.
-ROUTED = re.compile(r"tempest\.scenario\.test_(network_basic_ops|network_advanced_server_ops|security_groups_basic_ops)\.")
+ROUTED = re.compile(
+    r"tempest\.scenario\.test_(network_basic_ops|network_advanced_server_ops|security_groups_basic_ops)\.|neutron_")
 FIXTURE = re.compile(r"(setUpClass|tearDownClass) \((.*)\)")
 
 
