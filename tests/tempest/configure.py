@@ -75,7 +75,7 @@ network_for_ssh = provider
 image_ssh_user = root
 image_alt_ssh_user = root
 connect_timeout = 30
-ssh_timeout = 1800
+ssh_timeout = {ssh_timeout}
 ping_timeout = 900
 
 [network]
@@ -140,7 +140,7 @@ def main(work):
                                            ("tempest-routed.conf", "true", f"public_network_id = {public}")):
         (work / name).write_text(TEMPLATE.format(
             **os.environ, lab=os.environ["LAB_DIR"], work=work, filters=FILTERS, extensions=", ".join(extensions),
-            floating=floating, public_network=public_network, image=images["guest"], other_image=images["guest-other"],
+            floating=floating, public_network=public_network, ssh_timeout=os.environ.get("TEMPEST_SSH_TIMEOUT", "1800"), image=images["guest"], other_image=images["guest-other"],
             flavor=flavors["tempest"], bigger_flavor=flavors["tempest-bigger"]))
 
 
