@@ -21,7 +21,7 @@
 #include "conf/provider_config.h"
 
 /* What runs gets this long to end after TERM; the rest is for the next process. */
-#define STOP_MS 3000
+#define STOP_MS 2000
 #define STOP_NOW_MS 0
 
 static const char usage[] =

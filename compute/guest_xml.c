@@ -2,6 +2,7 @@
 #include "compute/guest_xml.h"
 
 #include <libxml/parser.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -111,6 +112,36 @@ host_address(xmlNode *hostdev)
         g_string_append_printf(text, "%lx.", value ? strtoul(value, NULL, 16) : 0);
     }
     return g_string_free(text, !address || !xml_attr_is(hostdev, "type", "pci")); /* frees: NULL */
+}
+
+/* The same of "0000:06:00.1"; NULL: that is no address. */
+static char *
+host_address_of_slot(const char *slot)
+{
+    unsigned long parts[4];
+
+    return sscanf(slot, "%lx:%lx:%lx.%lx", &parts[0], &parts[1], &parts[2], &parts[3]) == 4
+               ? g_strdup_printf("%lx.%lx.%lx.%lx.", parts[0], parts[1], parts[2], parts[3]) : NULL;
+}
+
+char *
+guest_xml_find_hostdev(const char *xml, const char *address, char **ret_alias)
+{
+    g_autofree char *wanted = host_address_of_slot(address);
+    g_autoptr(xmlDoc) document = NULL;
+    xmlNode *devices = xml_parse_devices(xml, &document);
+    xmlNode *node = devices ? next_named(devices->children, "hostdev") : NULL;
+
+    *ret_alias = NULL;
+    for (; wanted && node; node = next_named(node->next, "hostdev")) {
+        g_autofree char *found = host_address(node);
+
+        if (g_strcmp0(found, wanted) != 0)
+            continue;
+        *ret_alias = xml_get_child_attr(node, "alias", "name");
+        return node_text(document, node);
+    }
+    return NULL;
 }
 
 static char *

@@ -26,6 +26,9 @@ bool guest_xml_root_disk(const char *xml, RootDisk *ret_disk, NovaError **err)
  * *ret_alias is NULL in a definition. Caller frees both. */
 char *guest_xml_find_interface(const char *xml, const char *mac, char **ret_alias);
 
+/* The same of the <hostdev> of the PCI device at that address of the host ("0000:06:00.1"). */
+char *guest_xml_find_hostdev(const char *xml, const char *address, char **ret_alias);
+
 /* Has the domain that PCI device of the host, a <hostdev> or its text? */
 bool guest_xml_has_hostdev(const char *xml, const char *hostdev);
 

@@ -126,6 +126,7 @@ libkilonova_a_SOURCES += \
 	compute/ops/build.c compute/ops/build_resume.c compute/ops/build_resume.h \
 	compute/ops/build_undo.c compute/ops/build_undo.h compute/ops/console.c compute/ops/events.c \
 	compute/ops/group_policy.c compute/ops/group_policy.h \
+	compute/ops/port_device.c compute/ops/port_device.h \
 	compute/ops/port_resources.c compute/ops/port_resources.h \
 	compute/ops/ops.h compute/ops/power.c compute/ops/terminate.c compute/ops/steps.c compute/ops/steps.h \
 	compute/ops/volume_create.c compute/ops/volume_steps.c compute/ops/volume_steps.h
@@ -134,7 +135,7 @@ unit_tests += tests/unit/test_host_check tests/unit/test_init_host tests/unit/te
 unit_tests += tests/unit/test_numa_claim tests/unit/test_numa_cases
 tests_unit_test_numa_cases_SOURCES = tests/unit/test_numa_cases.c tests/unit/json_spoil.c tests/unit/json_spoil.h
 unit_tests += tests/unit/test_power_sync tests/unit/test_block_device_info
-unit_tests += tests/unit/test_pci_placement tests/unit/test_port_resources
+unit_tests += tests/unit/test_pci_placement tests/unit/test_port_device tests/unit/test_port_resources
 unit_tests += tests/unit/test_host_pci tests/unit/test_pci_requests tests/unit/test_pci_tracker
 EXTRA_DIST += tests/differential/host_pci_oracle.py
 
@@ -184,6 +185,7 @@ tests_unit_test_group_policy_SOURCES = tests/unit/test_group_policy.c $(fake_rpc
 unit_tests += tests/unit/test_old_plane
 tests_unit_test_old_plane_SOURCES = tests/unit/test_old_plane.c $(fake_rpc)
 tests_unit_test_interface_SOURCES = tests/unit/test_interface.c $(fake_rpc)
+tests_unit_test_port_device_SOURCES = tests/unit/test_port_device.c $(fake_rpc)
 tests_unit_test_pci_tracker_SOURCES = tests/unit/test_pci_tracker.c $(fake_rpc)
 
 # Consoles, what the guest agent does, what is asked of the host.

@@ -294,6 +294,17 @@ pci_tracker_release_device(PciTracker *tracker, int64_t device_id, const char *i
 }
 
 void
+pci_tracker_release_request(PciTracker *tracker, const char *request_id, const char *instance_uuid)
+{
+    for (guint i = 0; i < tracker->units->len; i++) {
+        PciUnit *unit = tracker->units->pdata[i];
+
+        if (is_held_by(unit, instance_uuid) && g_strcmp0(unit->device->request_id, request_id) == 0)
+            release_logged(tracker, unit);
+    }
+}
+
+void
 pci_tracker_release_unknown(PciTracker *tracker, GHashTable *known)
 {
     for (guint i = 0; i < tracker->units->len; i++) {

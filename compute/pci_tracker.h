@@ -54,7 +54,9 @@ bool pci_tracker_allocate(PciTracker *tracker, Instance *instance,
 void pci_tracker_release(PciTracker *tracker, const char *instance_uuid);
 /* One device of it, by the database's id. */
 void pci_tracker_release_device(PciTracker *tracker, int64_t device_id, const char *instance_uuid);
-/* The same for all instances that are not in 'known' (a set of uuids). */
+/* What it got for one request. */
+void pci_tracker_release_request(PciTracker *tracker, const char *request_id, const char *instance_uuid);
+/* Everything of all instances that are not in 'known' (a set of uuids). */
 void pci_tracker_release_unknown(PciTracker *tracker, GHashTable *known);
 
 /* Borrowed; NULL: no such device. */

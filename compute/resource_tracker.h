@@ -56,6 +56,15 @@ json_t *resource_tracker_pci_profiles(ResourceTracker *tracker, const Instance *
 json_t *resource_tracker_moved_pci_profiles(ResourceTracker *tracker, const Instance *instance,
                                             MoveSide to, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
+/* For a port that is attached: a device for the request (an InstancePCIRequest's primitive) becomes the
+ * instance's, as its pci_requests (for the caller to save) and pci_devices say from now on.
+ * PciDeviceRequestFailed. */
+bool resource_tracker_add_device(ResourceTracker *tracker, const RequestContext *ctx, Instance *instance,
+                                 const json_t *request, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+/* The reverse. */
+bool resource_tracker_remove_device(ResourceTracker *tracker, const RequestContext *ctx, Instance *instance,
+                                    const char *request_id, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+
 /* update_usage(): counts the instance by its present state; one that is deleted is not counted. */
 void resource_tracker_note(ResourceTracker *tracker, const RequestContext *ctx,
                            const Instance *instance);

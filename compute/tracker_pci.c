@@ -311,6 +311,99 @@ tracker_release_unknown_pci(ResourceTracker *tracker)
     pci_tracker_release_unknown(tracker->pci, known);
 }
 
+/* ---- one device more or less ---- */
+
+static GPtrArray *
+alone(const Instance *instance, const json_t *request, NovaError **err)
+{
+    json_auto_t *data = json_pack("{s:s, s:[O]}", "instance_uuid", instance->uuid, "requests", request);
+    json_auto_t *primitive = object_new_primitive("InstancePCIRequests", "1.1", json_incref(data));
+
+    return pci_requests_from_json(primitive, err);
+}
+
+static bool
+take_device(ResourceTracker *tracker, const RequestContext *ctx, Instance *instance, const GPtrArray *requests,
+            const char *request_id, NovaError **err)
+{
+    if (!tracker->pci)
+        return pci_request_failed(err);
+    if (!tracker_claim_pci(tracker, requests, instance->numa_topology, instance->uuid, NULL, err))
+        return false;
+    if (pci_tracker_allocate(tracker->pci, instance, err) &&
+        pci_tracker_save(tracker->pci, tracker->conductor, ctx, err))
+        return true;
+    pci_tracker_release_request(tracker->pci, request_id, instance->uuid);
+    return false;
+}
+
+static void
+note_request(Instance *instance, InstancePCIRequest *request)
+{
+    InstancePCIRequests *requests = instance->pci_requests;
+
+    if (!requests) {
+        requests = object_new(&INSTANCE_PCI_REQUESTS_TYPE);
+        OBJECT_SET_STRING(requests, instance_uuid, instance->uuid);
+    }
+    if (!requests->requests)
+        requests->requests = g_ptr_array_new_with_free_func(object_free);
+    g_ptr_array_add(requests->requests, request);
+    OBJECT_SET(requests, requests, requests->requests);
+    OBJECT_SET(instance, pci_requests, requests);
+}
+
+bool
+resource_tracker_add_device(ResourceTracker *tracker, const RequestContext *ctx, Instance *instance,
+                            const json_t *request, NovaError **err)
+{
+    g_autoptr(InstancePCIRequest) noted = instance_pci_request_from_json(request, err);
+    g_autoptr(GPtrArray) requests = noted ? alone(instance, request, err) : NULL;
+    bool ok;
+
+    if (!requests)
+        return false;
+    pthread_mutex_lock(&tracker->lock);
+    ok = take_device(tracker, ctx, instance, requests, noted->request_id, err);
+    pthread_mutex_unlock(&tracker->lock);
+    if (ok)
+        note_request(instance, g_steal_pointer(&noted));
+    return ok;
+}
+
+static void
+forget_request(Instance *instance, const char *request_id)
+{
+    InstancePCIRequests *requests = instance->pci_requests;
+
+    for (guint i = instance->pci_devices ? instance->pci_devices->len : 0; i > 0; i--)
+        if (g_strcmp0(((PciDevice *)instance->pci_devices->pdata[i - 1])->request_id, request_id) == 0)
+            g_ptr_array_remove_index(instance->pci_devices, i - 1);
+    if (!requests || !requests->requests)
+        return;
+    for (guint i = requests->requests->len; i > 0; i--)
+        if (g_strcmp0(((InstancePCIRequest *)requests->requests->pdata[i - 1])->request_id, request_id) == 0)
+            g_ptr_array_remove_index(requests->requests, i - 1);
+    OBJECT_SET(requests, requests, requests->requests);
+    OBJECT_SET(instance, pci_requests, requests);
+}
+
+bool
+resource_tracker_remove_device(ResourceTracker *tracker, const RequestContext *ctx, Instance *instance,
+                               const char *request_id, NovaError **err)
+{
+    bool ok = true;
+
+    pthread_mutex_lock(&tracker->lock);
+    if (tracker->pci) {
+        pci_tracker_release_request(tracker->pci, request_id, instance->uuid);
+        ok = pci_tracker_save(tracker->pci, tracker->conductor, ctx, err);
+    }
+    pthread_mutex_unlock(&tracker->lock);
+    forget_request(instance, request_id);
+    return ok;
+}
+
 /* ---- for Neutron ---- */
 
 json_t *

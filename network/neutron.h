@@ -106,10 +106,20 @@ bool neutron_teardown_on_host(Neutron *neutron, const RequestContext *ctx, const
 void neutron_unbind_ports(Neutron *neutron, const RequestContext *ctx, const GPtrArray *port_ids,
                           bool detach);
 
-/* What a port asks of Placement: {"request_groups": [{"id", "resources", "required"}], "same_subtree": [...]},
- * the caller's; NULL: nothing. PortNotFound. */
-bool neutron_fetch_resource_request(Neutron *neutron, const RequestContext *ctx, const char *port_id,
-                                    json_t **ret_request, NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+/* What a port needs of the host that it comes to. */
+typedef struct PortNeeds {
+    json_t *resources; /* of Placement: {"request_groups": [{"id", "resources", "required"}], "same_subtree": [...]};
+                        * NULL: nothing */
+    json_t *device;    /* of its PCI device: {property: text or null}, a spec of InstancePCIRequest; NULL: it has none */
+    char *numa_policy; /* of that device; NULL: the port does not say */
+} PortNeeds;
+
+void port_needs_clear(PortNeeds *needs);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(PortNeeds, port_needs_clear)
+
+/* PortNotFound. NovaException when no segment of its network is in a physical one, where it needs a device. */
+bool neutron_fetch_port_needs(Neutron *neutron, const RequestContext *ctx, const char *port_id, PortNeeds *ret,
+                              NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 /* What all ports of the server were given, by their profiles: {provider: {"resources": {...}}}; the caller's. */
 json_t *neutron_fetch_held_resources(Neutron *neutron, const RequestContext *ctx, const Instance *instance,
                                      NovaError **err) G_GNUC_WARN_UNUSED_RESULT;

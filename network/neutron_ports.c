@@ -338,8 +338,8 @@ add_binding(const NeutronCaller *caller, const json_t *port, const char *host, j
         json_object_del(change_profile(port, updates), "migrating_to");
 }
 
-static bool
-is_sriov(const json_t *port)
+bool
+neutron_is_sriov(const json_t *port)
 {
     static const char *const types[] = {"direct", "macvtap", "direct-physical", "virtio-forwarder", "vdpa",
                                         "remote-managed", NULL};
@@ -354,7 +354,7 @@ add_device(const json_t *port, const NeutronRebinding *how, json_t *updates, Nov
     const char *slot = json_get_string(json_get_object(port, "binding:profile"), "pci_slot", NULL);
     json_t *entries;
 
-    if (how->live_migration || !is_sriov(port))
+    if (how->live_migration || !neutron_is_sriov(port))
         return true;
     entries = how->pci_by_slot ? (slot ? json_get_object(how->pci_by_slot, slot) : NULL)
                                : json_get_object(how->pci_by_port, id);

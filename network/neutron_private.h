@@ -49,6 +49,9 @@ json_t *neutron_fetch_object(const NeutronCaller *caller, NeutronIdentity identi
 json_t *neutron_show_port(const NeutronCaller *caller, const char *port_id, const char *fields,
                           NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
+/* Its guest gets a PCI device, or a part of one. */
+bool neutron_is_sriov(const json_t *port);
+
 /* "/ports/" + encoded id. */
 char *neutron_path(const char *collection, const char *id);
 /* Appends "?name=value" or "&name=value", encoded. */

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What ports ask of Placement (bandwidth, packet rates), and from whom they have it. */
+/* What ports need: of Placement (bandwidth, packet rates), and from whom they have it; a PCI device. */
+#include <string.h>
+
 #include "agent/base/json.h"
+#include "agent/base/python_text.h"
 #include "network/neutron_private.h"
 
-/* ---- what a port asks for ---- */
+/* ---- what a port asks of Placement ---- */
 
 static const char *
 mapped_provider(json_t *mapping, const char *key)
@@ -82,20 +85,125 @@ legacy_request(const char *port_id, json_t *request)
                      required ? json_incref(required) : json_array());
 }
 
-bool
-neutron_fetch_resource_request(Neutron *neutron, const RequestContext *ctx, const char *port_id,
-                               json_t **ret_request, NovaError **err)
+static bool
+resources_of_port(const NeutronCaller *caller, const char *port_id, const json_t *port, json_t **ret, NovaError **err)
 {
-    NeutronCaller caller = {neutron, ctx, NULL};
-    json_auto_t *port = neutron_show_port(&caller, port_id, "?fields=resource_request", err);
     json_t *request = json_get_object(port, "resource_request");
     bool has, is_extended;
 
-    if (!port || !neutron_has_resource_request(&caller, port, &has, &is_extended, err))
+    if (!neutron_has_resource_request(caller, port, &has, &is_extended, err))
         return false;
-    *ret_request = !has          ? NULL
-                   : is_extended ? json_incref(request)
-                                 : legacy_request(port_id, request);
+    *ret = !has ? NULL : is_extended ? json_incref(request) : legacy_request(port_id, request);
+    return true;
+}
+
+/* ---- its PCI device ---- */
+
+/* The first segment's that is in a physical network; "": the network has no segments of its own. */
+static bool
+physical_segment(const NeutronCaller *caller, const char *network_id, char **ret_name, NovaError **err)
+{
+    g_autofree char *plain = neutron_path("/networks/", network_id);
+    g_autofree char *path = g_strconcat(plain, "?fields=segments", NULL);
+    json_auto_t *network = neutron_fetch_object(caller, AS_ADMIN, path, "network", err);
+    json_t *segments = json_get_array(network, "segments"), *segment;
+    size_t i;
+
+    if (!network)
+        return false;
+    json_array_foreach (segments, i, segment) {
+        const char *name = json_get_string(segment, "provider:physical_network", "");
+
+        if (*name) {
+            *ret_name = g_strdup(name);
+            return true;
+        }
+    }
+    *ret_name = g_strdup("");
+    return json_array_size(segments) == 0 ||
+           nova_error_set(err, NOVA_ERROR_NOVA_EXCEPTION,
+                          "None of the segments of network %s provides a physical_network", network_id);
+}
+
+/* _get_physnet_tunneled_info(); *ret_name NULL: it is in none. */
+static bool
+physical_network(const NeutronCaller *caller, const char *network_id, char **ret_name, NovaError **err)
+{
+    g_autofree char *plain = neutron_path("/networks/", network_id);
+    g_autofree char *path = g_strconcat(plain, "?fields=provider%3Aphysical_network", NULL);
+    json_auto_t *network = NULL;
+    bool has_segments;
+
+    if (!neutron_extension(caller, AS_ADMIN, "multi-provider", &has_segments, err) ||
+        (has_segments && !physical_segment(caller, network_id, ret_name, err)))
+        return false;
+    if (has_segments && **ret_name)
+        return true;
+    g_clear_pointer(ret_name, g_free);
+    network = neutron_fetch_object(caller, AS_ADMIN, path, "network", err);
+    *ret_name = g_strdup(json_get_string(network, "provider:physical_network", NULL));
+    return network != NULL;
+}
+
+static const char *
+bool_text(bool value)
+{
+    return value ? "True" : "False";
+}
+
+static void
+add_trust(const json_t *port, json_t *device)
+{
+    json_t *trusted = json_path(port, "binding:profile", "trusted", NULL);
+
+    if (trusted && !json_is_null(trusted))
+        json_set_string(device, "trusted",
+                        bool_text(json_is_true(trusted) || is_true_string(json_string_value(trusted))));
+}
+
+/* The part of create_resource_requests() that is about one port. */
+static bool
+device_of_port(const NeutronCaller *caller, const json_t *port, json_t **ret, NovaError **err)
+{
+    static const char *const types[][2] = {{"direct-physical", "type-PF"}, {"vdpa", "vdpa"}};
+    const char *vnic_type = json_get_string(port, "binding:vnic_type", "normal");
+    g_autofree char *name = NULL;
+
+    if (!neutron_is_sriov(port))
+        return true;
+    if (!physical_network(caller, json_get_string(port, "network_id", ""), &name, err))
+        return false;
+    *ret = json_pack("{s:s?, s:s}", "physical_network", name, "remote_managed",
+                     bool_text(!strcmp(vnic_type, "remote-managed")));
+    for (size_t i = 0; i < G_N_ELEMENTS(types); i++)
+        if (!strcmp(vnic_type, types[i][0]))
+            json_set_string(*ret, "dev_type", types[i][1]);
+    add_trust(port, *ret);
+    return true;
+}
+
+void
+port_needs_clear(PortNeeds *needs)
+{
+    json_decref(needs->resources);
+    json_decref(needs->device);
+    g_free(needs->numa_policy);
+    *needs = (PortNeeds){0};
+}
+
+bool
+neutron_fetch_port_needs(Neutron *neutron, const RequestContext *ctx, const char *port_id, PortNeeds *ret,
+                         NovaError **err)
+{
+    static const char fields[] = "?fields=binding%3Avnic_type&fields=binding%3Aprofile&fields=network_id"
+                                 "&fields=resource_request&fields=numa_affinity_policy";
+    NeutronCaller caller = {neutron, ctx, NULL};
+    json_auto_t *port = neutron_show_port(&caller, port_id, fields, err);
+
+    if (!port || !resources_of_port(&caller, port_id, port, &ret->resources, err) ||
+        !device_of_port(&caller, port, &ret->device, err))
+        return false;
+    ret->numa_policy = g_strdup(json_get_string(port, "numa_affinity_policy", NULL));
     return true;
 }
 

@@ -78,7 +78,7 @@ multipath_is_running(void)
     g_auto(CommandResult) result = {0};
 
     /* Old ones say on stdout that they cannot, and exit with 0. */
-    return command_run(argv, &(CommandLimits){0}, &result, NULL) && !g_str_has_prefix(result.out, "error receiving packet");
+    return command_run(argv, &(CommandLimits){.timeout_s = 30}, &result, NULL) && !g_str_has_prefix(result.out, "error receiving packet");
 }
 
 static void

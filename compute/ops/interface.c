@@ -10,8 +10,10 @@
 #include "agent/objects/network_request.h"
 #include "compute/guest_device.h"
 #include "compute/guest_xml.h"
+#include "compute/ops/port_device.h"
 #include "compute/ops/port_resources.h"
 #include "compute/ops/steps.h"
+#include "compute/resource_tracker.h"
 #include "compute/vif_guest.h"
 #include "network/vif_plug.h"
 
@@ -90,12 +92,29 @@ find_interface(const char *domain_xml, const void *mac, char **ret_alias)
     return guest_xml_find_interface(domain_xml, mac, ret_alias);
 }
 
+static char *
+find_hostdev(const char *domain_xml, const void *address, char **ret_alias)
+{
+    return guest_xml_find_hostdev(domain_xml, address, ret_alias);
+}
+
+/* A whole physical function is no <interface> of the domain. */
+static GuestDevice
+device_of(const Vif *vif, const char *name)
+{
+    const char *slot = json_get_string(vif->profile, "pci_slot", NULL);
+
+    if (slot && g_strcmp0(vif->type, "hostdev_physical") == 0)
+        return (GuestDevice){name, find_hostdev, slot};
+    return (GuestDevice){name, find_interface, vif->address};
+}
+
 /* The port leaves the guest and is unplugged, also when the guest did not let go of it. */
 static bool
 take_from_guest(const Operation *op, Guest *guest, const Vif *vif, NovaError **err)
 {
     g_autofree char *name = vif_make_devname(vif);
-    GuestDevice device = {name, find_interface, vif->address};
+    GuestDevice device = device_of(vif, name);
     g_autoptr(NovaError) error = NULL;
 
     if (!guest_detach_device(guest, &device, op->host->options, &error) &&
@@ -159,37 +178,37 @@ give_to_guest(const Operation *op, const Vif *vif, NovaError **err)
 
 /* ---- Neutron's side ---- */
 
-/* The port is unbound or deleted, and its part of the allocation given back. */
+/* The port is unbound or deleted, and its device (NULL: none) and its part of the allocation given back. */
 static bool
-release_port(Operation *op, const char *port_id, NovaError **err)
+release_port(Operation *op, const char *port_id, const char *pci_request_id, NovaError **err)
 {
     json_auto_t *resources = NULL;
     g_autoptr(NetworkInfo) left = neutron_deallocate_port(op->host->neutron, op->ctx, op->instance,
                                                           port_id, &resources, err);
 
-    return left && (json_object_size(resources) == 0 ||
-                    placement_remove_resources(op->host->placement, op->ctx, op->instance->uuid,
-                                               resources, err));
+    return left && port_device_return(op, pci_request_id, err) &&
+           (json_object_size(resources) == 0 ||
+            placement_remove_resources(op->host->placement, op->ctx, op->instance->uuid, resources, err));
 }
 
 static void
-release_port_or_warn(Operation *op, const char *port_id)
+release_port_or_warn(Operation *op, const char *port_id, const char *pci_request_id)
 {
     g_autoptr(NovaError) error = NULL;
 
-    if (!release_port(op, port_id, &error))
+    if (!release_port(op, port_id, pci_request_id, &error))
         LOG_WARNING("Failed to deallocate port %s for instance. Error: %s", port_id,
                     nova_error_details(error));
 }
 
 static NetworkRequestList *
-requested_port(const Operation *op, NovaError **err)
+requested_port(const Operation *op, const PortResources *resources, NovaError **err)
 {
     json_auto_t *request = json_pack(
-        "{s:s?, s:s?, s:s?, s:n, s:s?, s:n, s:n}", "network_id",
+        "{s:s?, s:s?, s:s?, s:s?, s:s?, s:n, s:n}", "network_id",
         json_get_string(op->args, "network_id", NULL), "port_id",
         json_get_string(op->args, "port_id", NULL), "address",
-        json_get_string(op->args, "requested_ip", NULL), "pci_request_id", "tag",
+        json_get_string(op->args, "requested_ip", NULL), "pci_request_id", resources->pci_request_id, "tag",
         json_get_string(op->args, "tag", NULL), "arq_uuid", "device_profile");
     json_auto_t *list =
         json_pack("{s:[o]}", "objects", object_new_primitive("NetworkRequest", "1.4", json_incref(request)));
@@ -198,17 +217,28 @@ requested_port(const Operation *op, NovaError **err)
     return network_request_list_from_json(primitive, err);
 }
 
+/* What Neutron is told of the server's devices; nothing where the port has none of them. */
+static bool
+find_profiles(const Operation *op, const PortResources *resources, json_t **ret_profiles, NovaError **err)
+{
+    *ret_profiles = resources->pci_request_id
+                        ? resource_tracker_pci_profiles(op->host->tracker, op->instance, err) : NULL;
+    return *ret_profiles || !resources->pci_request_id;
+}
+
 /* The new port, in the server's cache from now on. */
 static NetworkInfo *
-allocate_port_with(Operation *op, json_t *provider_mapping, NovaError **err)
+allocate_port_with(Operation *op, const PortResources *resources, NovaError **err)
 {
-    g_autoptr(NetworkRequestList) requested = requested_port(op, err);
-    NeutronAllocation what = {
-        .requested = requested, .host = op->host->name, .provider_mapping = provider_mapping};
-    g_autoptr(NetworkInfo) network =
-        requested ? neutron_allocate_for_instance(op->host->neutron, op->ctx, op->instance, &what, err)
-                  : NULL;
+    g_autoptr(NetworkRequestList) requested = requested_port(op, resources, err);
+    json_auto_t *profiles = NULL;
+    NeutronAllocation what = {.requested = requested, .host = op->host->name, .provider_mapping = resources->mapping};
+    g_autoptr(NetworkInfo) network = NULL;
 
+    if (!requested || !find_profiles(op, resources, &profiles, err))
+        return NULL;
+    what.pci_profiles = profiles;
+    network = neutron_allocate_for_instance(op->host->neutron, op->ctx, op->instance, &what, err);
     if (!network)
         return NULL;
     if (network->vifs->len == 1)
@@ -219,16 +249,15 @@ allocate_port_with(Operation *op, json_t *provider_mapping, NovaError **err)
 }
 
 static NetworkInfo *
-allocate_port(Operation *op, NovaError **err)
+allocate_port(Operation *op, PortResources *resources, NovaError **err)
 {
-    g_auto(PortResources) resources = {0};
     NetworkInfo *network;
 
-    if (!port_resources_claim(op, json_get_string(op->args, "port_id", NULL), &resources, err))
+    if (!port_resources_claim(op, json_get_string(op->args, "port_id", NULL), resources, err))
         return NULL;
-    network = allocate_port_with(op, resources.mapping, err);
+    network = allocate_port_with(op, resources, err);
     if (!network)
-        port_resources_return(op, &resources);
+        port_resources_return(op, resources);
     return network;
 }
 
@@ -254,6 +283,13 @@ had_port(const Operation *op, const char *port_id)
     return operation_has_note(op, note);
 }
 
+/* What an earlier process had not given back. */
+static bool
+trim(Operation *op, const NetworkInfo *left, NovaError **err)
+{
+    return port_resources_trim(op, err) && port_device_trim(op, left, err);
+}
+
 static bool
 undo_port(Operation *op, Guest *guest, const Vif *vif, NovaError **err)
 {
@@ -263,7 +299,7 @@ undo_port(Operation *op, Guest *guest, const Vif *vif, NovaError **err)
     if (guest && !take_from_guest(op, guest, vif, err))
         return false;
     if (g_strcmp0(given, vif->id) != 0)
-        return release_port(op, vif->id, err);
+        return release_port(op, vif->id, NULL, err);
     ports = g_ptr_array_new(); /* the cache may not say yet that it is the user's own */
     g_ptr_array_add(ports, (void *)vif->id);
     neutron_unbind_ports(op->host->neutron, op->ctx, ports, true);
@@ -277,7 +313,8 @@ undo_attach(Operation *op, NovaError **err)
     static const NeutronRefresh all = {.from_neutron = true};
     NovaError *error = NULL;
     g_autoptr(NetworkInfo) network =
-        neutron_fetch_instance_nw_info(op->host->neutron, op->ctx, op->instance, &all, err);
+        step_load_instance(op->host, op->ctx, op->instance, err)
+            ? neutron_fetch_instance_nw_info(op->host->neutron, op->ctx, op->instance, &all, err) : NULL;
     g_autoptr(NetworkInfo) left = NULL;
     g_autoptr(Guest) guest = network ? guest_find(op->host->hypervisor, op->instance->uuid, &error) : NULL;
 
@@ -293,7 +330,7 @@ undo_attach(Operation *op, NovaError **err)
                    : NULL;
     if (left && guest)
         update_guest_metadata(op, guest, left);
-    return left && port_resources_trim(op, err) && attach_failed(op, err);
+    return left && trim(op, left, err) && attach_failed(op, err);
 }
 
 /* ---- the operations ---- */
@@ -301,7 +338,8 @@ undo_attach(Operation *op, NovaError **err)
 static bool
 attach(Operation *op, NovaError **err)
 {
-    g_autoptr(NetworkInfo) added = allocate_port(op, err);
+    g_auto(PortResources) resources = {0};
+    g_autoptr(NetworkInfo) added = allocate_port(op, &resources, err);
     g_autoptr(NovaError) error = NULL;
     const Vif *vif;
 
@@ -312,7 +350,7 @@ attach(Operation *op, NovaError **err)
     if (!give_to_guest(op, vif, &error)) {
         LOG_WARNING("attach interface failed , try to deallocate port %s, reason: %s", vif->id,
                     nova_error_details(error));
-        release_port_or_warn(op, vif->id);
+        release_port_or_warn(op, vif->id, resources.pci_request_id);
         notify(op, "interface_attach", "error", error);
         return attach_failed(op, err);
     }
@@ -369,12 +407,33 @@ detach_from_guest(Operation *op, const NetworkInfo *network, const Vif *vif, Nov
     return true;
 }
 
+static bool
+detach(Operation *op, const NetworkInfo *network, const Vif *vif, NovaError **err)
+{
+    g_autofree char *pci_request_id = NULL;
+    g_autoptr(NetworkInfo) left = without(network, vif->id);
+    g_autoptr(NovaError) error = NULL;
+
+    if (!left || !port_device_find(op, vif, &pci_request_id, err))
+        return false;
+    notify(op, "interface_detach", "start", NULL);
+    operation_step(op, "detaching the port");
+    if (!detach_from_guest(op, network, vif, &error)) {
+        LOG_WARNING("Detach interface failed, port_id=%s, reason: %s", vif->id, nova_error_details(error));
+        return detach_failed(op, err);
+    }
+    if (!release_port(op, vif->id, pci_request_id, err) || (op->is_resumed && !trim(op, left, err)) ||
+        !conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT_ANY, err))
+        return false;
+    notify(op, "interface_detach", "end", NULL);
+    return true;
+}
+
 bool
 op_detach_interface(Operation *op, NovaError **err)
 {
     const char *port_id = json_get_string(op->args, "port_id", "");
     g_autoptr(NetworkInfo) network = NULL;
-    g_autoptr(NovaError) error = NULL;
     const Vif *vif;
 
     if (!step_load_instance(op->host, op->ctx, op->instance, err) ||
@@ -382,21 +441,11 @@ op_detach_interface(Operation *op, NovaError **err)
         return false;
     network = step_cached_network(op->instance, err);
     vif = network ? find_vif(network, port_id) : NULL;
-    if (network && !vif && op->is_resumed)
-        return port_resources_trim(op, err); /* the process before us had got as far as that */
-    if (!vif)
-        return network && nova_error_set(err, NOVA_ERROR_PORT_NOT_FOUND, "Port %s is not attached", port_id);
-    notify(op, "interface_detach", "start", NULL);
-    operation_step(op, "detaching the port");
-    if (!detach_from_guest(op, network, vif, &error)) {
-        LOG_WARNING("Detach interface failed, port_id=%s, reason: %s", port_id, nova_error_details(error));
-        return detach_failed(op, err);
-    }
-    if (!release_port(op, port_id, err) || (op->is_resumed && !port_resources_trim(op, err)) ||
-        !conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT_ANY, err))
-        return false;
-    notify(op, "interface_detach", "end", NULL);
-    return true;
+    if (vif)
+        return detach(op, network, vif, err);
+    if (network && op->is_resumed)
+        return trim(op, network, err); /* the process before us had got as far as that */
+    return network && nova_error_set(err, NOVA_ERROR_PORT_NOT_FOUND, "Port %s is not attached", port_id);
 }
 
 /* ---- a port that Neutron has deleted ---- */
@@ -427,6 +476,7 @@ forget_port(Operation *op, const NetworkInfo *network, const char *port_id, Nova
 static bool
 drop_port(Operation *op, const char *port_id, NovaError **err)
 {
+    g_autofree char *pci_request_id = NULL;
     g_autoptr(NetworkInfo) network = NULL;
     g_autoptr(NovaError) error = NULL;
     const Vif *vif;
@@ -441,9 +491,13 @@ drop_port(Operation *op, const char *port_id, NovaError **err)
     LOG_INFO("Neutron deleted interface %s; detaching it from the instance and deleting it from the info cache",
              port_id);
     warn_of_leak(op, vif);
+    if (!port_device_find(op, vif, &pci_request_id, err))
+        return false;
     operation_step(op, "detaching the port");
     if (detach_from_guest(op, network, vif, &error))
-        return forget_port(op, network, port_id, err);
+        return forget_port(op, network, port_id, err) && port_device_return(op, pci_request_id, err) &&
+               (!pci_request_id ||
+                conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT_ANY, err));
     LOG_AT(nova_error_is(error, NOVA_ERROR_INSTANCE_NOT_FOUND) ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
            "Detach interface failed, port_id=%s, reason: %s", port_id, nova_error_details(error));
     return true;

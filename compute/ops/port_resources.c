@@ -4,6 +4,7 @@
 
 #include "agent/base/json.h"
 #include "agent/base/log.h"
+#include "compute/ops/port_device.h"
 #include "compute/resource_tracker.h"
 
 void
@@ -11,6 +12,7 @@ port_resources_clear(PortResources *resources)
 {
     json_decref(resources->held);
     json_decref(resources->mapping);
+    g_free(resources->pci_request_id);
     *resources = (PortResources){0};
 }
 
@@ -27,21 +29,14 @@ claim_failed(const Operation *op, NovaError *why, NovaError **err)
                           op->instance->uuid);
 }
 
-bool
-port_resources_claim(Operation *op, const char *port_id, PortResources *ret, NovaError **err)
+static bool
+claim_of_placement(Operation *op, const json_t *request, PortResources *ret, NovaError **err)
 {
     const Host *host = op->host;
-    json_auto_t *request = NULL;
     json_auto_t *candidate = NULL;
     NovaError *why = NULL;
     json_t *wanted;
 
-    if (!port_id)
-        return true;
-    if (!neutron_fetch_resource_request(host->neutron, op->ctx, port_id, &request, err))
-        return false;
-    if (!request)
-        return true;
     if (!placement_find_candidate(host->placement, op->ctx, resource_tracker_node_uuid(host->tracker),
                                   request, &candidate, &why))
         return claim_failed(op, why, err);
@@ -53,15 +48,33 @@ port_resources_claim(Operation *op, const char *port_id, PortResources *ret, Nov
     return true;
 }
 
+bool
+port_resources_claim(Operation *op, const char *port_id, PortResources *ret, NovaError **err)
+{
+    g_auto(PortNeeds) needs = {0};
+
+    if (!port_id)
+        return true;
+    if (!neutron_fetch_port_needs(op->host->neutron, op->ctx, port_id, &needs, err) ||
+        (needs.resources && !claim_of_placement(op, needs.resources, ret, err)))
+        return false;
+    if (!needs.device || port_device_claim(op, port_id, &needs, &ret->pci_request_id, err))
+        return true;
+    port_resources_return(op, ret);
+    return false;
+}
+
 void
 port_resources_return(Operation *op, const PortResources *resources)
 {
-    g_autoptr(NovaError) error = NULL;
+    g_autoptr(NovaError) error = NULL, device_error = NULL;
 
     if (resources->held && !placement_remove_resources(op->host->placement, op->ctx, op->instance->uuid,
                                                        resources->held, &error))
         LOG_WARNING("Failed to remove the port's resources from the allocation: %s",
                     nova_error_details(error));
+    if (!port_device_return(op, resources->pci_request_id, &device_error))
+        LOG_WARNING("The PCI device of the port: %s", nova_error_details(device_error));
 }
 
 /* ---- after a process that was killed ---- */

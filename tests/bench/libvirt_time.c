@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Preloaded into either agent: each call that starts or pauses a guest adds a line to the file
+/* Preloaded into either agent: each call that starts, pauses or changes a guest adds a line to the file
  * $LIBVIRT_TIME_FILE: its name, the milliseconds it spent inside of libvirt, and when it ended
  * (CLOCK_MONOTONIC, in milliseconds). */
 
@@ -67,3 +67,8 @@ TIMED(int, virDomainCreate, (virDomainPtr domain), (domain))
 TIMED(int, virDomainCreateWithFlags, (virDomainPtr domain, unsigned int flags), (domain, flags))
 TIMED(int, virDomainResume, (virDomainPtr domain), (domain))
 TIMED(int, virDomainSuspend, (virDomainPtr domain), (domain))
+TIMED(int, virDomainAttachDeviceFlags, (virDomainPtr domain, const char *xml, unsigned int flags), (domain, xml, flags))
+TIMED(int, virDomainUpdateDeviceFlags, (virDomainPtr domain, const char *xml, unsigned int flags), (domain, xml, flags))
+TIMED(int, virDomainDetachDeviceFlags, (virDomainPtr domain, const char *xml, unsigned int flags), (domain, xml, flags))
+TIMED(int, virDomainDetachDeviceAlias, (virDomainPtr domain, const char *alias, unsigned int flags),
+      (domain, alias, flags))

@@ -139,6 +139,18 @@ class Addresses(Ports):
                          [("ipv4_dhcp", f"tap{port.id[:11]}"), ("ipv6", f"tap{port.id[:11]}")])
         self.delete(server)
 
+    def test_no_address(self):
+        port = self.port("provider", fixed_ips=[])
+        self.assertEqual(port.ip_allocation, "none")
+        server = self.create("bare", networks=[port], config_drive=True)
+        self.assertEqual(self.addresses(server), {"provider": set()})
+        self.assertEqual(self.network_data(server)["networks"], [])
+        wait(60, "the port up", lambda: self.network.get_port(port.id).status == "ACTIVE")
+        self.assertEqual(self.network.get_port(port.id).binding_host_id, HOST)
+        self.delete(server)
+        self.assert_unbound(port)
+        self.assert_nothing_left()
+
     def network_data(self, server):
         drive = self.instance_folder(server) / "disk.config"
         return json.loads(run("isoinfo", "-J", "-i", drive, "-x", "/openstack/latest/network_data.json").stdout)

@@ -266,7 +266,7 @@ def neutron():
     helper = (f'{VENV}/bin/privsep-helper --config-file {conf}/neutron.conf'
               f' --config-file {conf}/ovs_agent.ini')
     write(f'{conf}/neutron.conf', ini({
-        'DEFAULT': {'debug': 'false', 'core_plugin': 'ml2', 'service_plugins': 'router,qos,placement,trunk',
+        'DEFAULT': {'debug': 'false', 'core_plugin': 'ml2', 'service_plugins': 'router,qos,placement,trunk,segments',
                     'transport_url': TRANSPORT, 'auth_strategy': 'keystone',
                     'state_path': f'{STATE}/neutron', 'notify_nova_on_port_status_changes': 'true',
                     'notify_nova_on_port_data_changes': 'true', 'api_workers': 1, 'rpc_workers': 1,

@@ -124,7 +124,7 @@ serve() { # NAME PORT MODULE PROCESSES THREADS CONF [UWSGI-ARGUMENT...]: a WSGI 
         --processes "$processes" --threads "$threads" --enable-threads --lazy-apps --buffer-size 65535 \
         --thunder-lock --http-auto-chunked --http-chunked-input --add-header 'Connection: close' \
         --hook-master-start 'unix_signal:15 gracefully_kill_them_all' --worker-reload-mercy 5 \
-        --disable-logging "$@"
+        --log-format 'uwsgi %(tmsecs) %(micros) %(method) %(uri)' "$@"
 }
 
 start_services() {

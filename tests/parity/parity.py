@@ -10,17 +10,18 @@ import sys
 import time
 import uuid
 
-import kombu
 import openstack
 from nova import config, context, exception, objects
 from nova.compute import rpcapi
 
 HERE = pathlib.Path(__file__).resolve().parent
 LAB = HERE.parent / "lab"
+sys.path.insert(0, str(LAB))
+from notification_bus import Bus  # noqa: E402
+
 HOST = os.environ["LAB_HOST"]
 AGENTS = ("nova-compute", "kilonovad")
 KEPT = pathlib.Path(os.environ.get("KILONOVA_PARITY_DIR") or pathlib.Path(os.environ["LAB_DIR"]) / "parity")
-TOPICS = ("notifications", "versioned_notifications")
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 SHARE = "00000000-0000-4000-8000-000000000001"
 # Both agents hold libvirt's event of a guest that stopped back for 15 s; after these it would come amid the next operation.
@@ -39,32 +40,6 @@ def lab(*argv):
 
 def virsh(*argv):
     subprocess.run(["virsh", "-q", "-c", os.environ["LAB_LIBVIRT_URI"], *argv], check=True, capture_output=True)
-
-
-class Bus:
-    """The agent's notifications, from the queues that oslo.messaging's notifier declares."""
-
-    def __init__(self):
-        self.connection = kombu.Connection(os.environ["LAB_TRANSPORT_URL"].replace("rabbit://", "pyamqp://"))
-        exchange = kombu.Exchange("nova", "topic", durable=False, channel=self.connection)
-        self.queues = [kombu.Queue(f"{topic}.{level}", exchange, f"{topic}.{level}", durable=False,
-                                   channel=self.connection)
-                       for topic in TOPICS for level in ("info", "error")]
-        for queue in self.queues:
-            queue.declare()
-            queue.purge()
-
-    def take(self):
-        """What came until the queues were quiet for a second."""
-        found, quiet_since = [], time.monotonic()
-        while time.monotonic() - quiet_since < 1:
-            for queue in self.queues:
-                while message := queue.get(no_ack=True):
-                    body = json.loads(message.body)
-                    found.append(json.loads(body["oslo.message"]))
-                    quiet_since = time.monotonic()
-            time.sleep(0.1)
-        return [n for n in found if n["publisher_id"] in (f"compute.{HOST}", f"nova-compute:{HOST}")]
 
 
 class Cloud:

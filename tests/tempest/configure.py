@@ -140,7 +140,8 @@ def main(work):
                                            ("tempest-routed.conf", "true", f"public_network_id = {public}")):
         (work / name).write_text(TEMPLATE.format(
             **os.environ, lab=os.environ["LAB_DIR"], work=work, filters=FILTERS, extensions=", ".join(extensions),
-            floating=floating, public_network=public_network, ssh_timeout=os.environ.get("TEMPEST_SSH_TIMEOUT", "1800"), image=images["guest"], other_image=images["guest-other"],
+            floating=floating, public_network=public_network,
+            ssh_timeout=os.environ.get("TEMPEST_SSH_TIMEOUT", "1800"), image=images["guest"], other_image=images["guest-other"],
             flavor=flavors["tempest"], bigger_flavor=flavors["tempest-bigger"]))
 
 

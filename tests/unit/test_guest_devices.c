@@ -51,6 +51,24 @@ test_interface_that_is_not_there(void **state G_GNUC_UNUSED)
     assert_null(guest_xml_find_interface("<domain/>", "fa:16:3e:00:00:01", &alias));
 }
 
+/* libvirt writes addresses in several ways. */
+static void
+test_host_device_is_found_by_its_address(void **state G_GNUC_UNUSED)
+{
+    static const char xml[] =
+        "<domain><devices><hostdev mode='subsystem' type='usb'><source/></hostdev>"
+        "<hostdev mode='subsystem' type='pci' managed='yes'><source><address domain='0x0000' bus='0x06' slot='0x10' "
+        "function='0x1'/></source><alias name='hostdev1'/></hostdev></devices></domain>";
+    g_autofree char *alias = NULL, *none = NULL;
+    g_autofree char *text = guest_xml_find_hostdev(xml, "0000:06:10.1", &alias);
+
+    assert_non_null(text);
+    assert_string_equal(alias, "hostdev1");
+    assert_null(guest_xml_find_hostdev(xml, "0000:06:10.2", &none));
+    assert_null(guest_xml_find_hostdev(xml, "no address", &none));
+    assert_null(guest_xml_find_hostdev("no XML", "0000:06:10.1", &none));
+}
+
 static void
 test_disk_is_found_by_target_or_alias(void **state G_GNUC_UNUSED)
 {
@@ -290,6 +308,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_interface_is_found_by_its_address),
         cmocka_unit_test(test_interface_that_is_not_there),
+        cmocka_unit_test(test_host_device_is_found_by_its_address),
         cmocka_unit_test(test_disk_is_found_by_target_or_alias),
         cmocka_unit_test(test_source_of_a_disk),
         cmocka_unit_test(test_files_of_a_guest),

@@ -761,6 +761,12 @@ a_detached_port_tells_its_resources(void **state)
     assert_all_used(cloud);
 }
 
+#define PORT_NEEDS                                                                                  \
+    "/v2.0/ports/" PORT "?fields=binding%3Avnic_type&fields=binding%3Aprofile&fields=network_id"    \
+    "&fields=resource_request&fields=numa_affinity_policy"
+#define NET_SEGMENTS "/v2.0/networks/n0?fields=segments"
+#define NET_PHYSICAL "/v2.0/networks/n0?fields=provider%3Aphysical_network"
+
 /* Requests in groups, and those of an old Neutron, whose one group is the port itself. */
 static void
 a_port_tells_what_it_asks_for(void **state)
@@ -784,16 +790,80 @@ a_port_tells_what_it_asks_for(void **state)
             g_strdup_printf("{\"extensions\": [{\"alias\": \"%s\"}]}", cases[i].aliases);
         g_autofree char *port = g_strdup_printf("{\"port\": {\"resource_request\": %s}}", cases[i].request);
         json_auto_t *expected = cases[i].expected ? json_loads(cases[i].expected, 0, NULL) : NULL;
-        json_auto_t *request = NULL;
+        g_auto(PortNeeds) needs = {0};
 
         cloud->options.neutron.extension_sync_interval = 0;
-        fake_http_reply(cloud->fake, "GET", "/v2.0/ports/" PORT "?fields=resource_request", 200, port);
+        fake_http_reply(cloud->fake, "GET", PORT_NEEDS, 200, port);
         if (strlen(cases[i].request) > strlen("null"))
             fake_http_reply(cloud->fake, "GET", "/v2.0/extensions", 200, aliases);
-        assert_true(neutron_fetch_resource_request(cloud->neutron, cloud->ctx, PORT, &request, NULL));
-        assert_true(expected ? json_equal(request, expected) : !request);
+        assert_true(neutron_fetch_port_needs(cloud->neutron, cloud->ctx, PORT, &needs, NULL));
+        assert_true(expected ? json_equal(needs.resources, expected) : !needs.resources);
+        assert_null(needs.device);
         assert_all_used(cloud);
     }
+}
+
+/* 'of_network' is what Neutron says of the port's network, and of its segments (NULL: not asked). */
+static char *
+needed_device(Cloud *cloud, const char *port, const char *const *of_network, NovaError **err)
+{
+    g_autofree char *body = g_strdup_printf("{\"port\": {\"network_id\": \"n0\", %s}}", port);
+    g_auto(PortNeeds) needs = {0};
+
+    cloud->options.neutron.extension_sync_interval = 0;
+    fake_http_reply(cloud->fake, "GET", PORT_NEEDS, 200, body);
+    fake_http_reply(cloud->fake, "GET", "/v2.0/extensions", 200,
+                    of_network[1] ? "{\"extensions\": [{\"alias\": \"multi-provider\"}]}" : "{\"extensions\": []}");
+    if (of_network[1])
+        fake_http_reply(cloud->fake, "GET", NET_SEGMENTS, 200, of_network[1]);
+    if (of_network[0])
+        fake_http_reply(cloud->fake, "GET", NET_PHYSICAL, 200, of_network[0]);
+    return neutron_fetch_port_needs(cloud->neutron, cloud->ctx, PORT, &needs, err) ? json_to_text(needs.device) : NULL;
+}
+
+/* As API.create_resource_requests() makes them of ports of each kind. */
+static void
+an_sriov_port_tells_what_its_device_must_be(void **state)
+{
+    Cloud *cloud = *state;
+    static const char flat[] = "{\"network\": {\"provider:physical_network\": \"physnet1\"}}";
+    static const char tunnel[] = "{\"network\": {\"provider:physical_network\": null}}";
+    static const char none[] = "{\"network\": {}}";
+    static const char segments[] = "{\"network\": {\"segments\": [{\"provider:physical_network\": null}, "
+                                   "{\"provider:physical_network\": \"physnet2\"}]}}";
+    static const struct {
+        const char *port, *network[2], *expected;
+    } cases[] = {
+        {"\"binding:vnic_type\": \"direct\"", {flat, NULL},
+         "{\"physical_network\":\"physnet1\",\"remote_managed\":\"False\"}"},
+        {"\"binding:vnic_type\": \"macvtap\", \"binding:profile\": {\"trusted\": \"yes\"}", {flat, none},
+         "{\"physical_network\":\"physnet1\",\"remote_managed\":\"False\",\"trusted\":\"True\"}"},
+        {"\"binding:vnic_type\": \"direct-physical\", \"binding:profile\": {\"trusted\": false}", {NULL, segments},
+         "{\"physical_network\":\"physnet2\",\"remote_managed\":\"False\",\"dev_type\":\"type-PF\",\"trusted\":\"False\"}"},
+        {"\"binding:vnic_type\": \"vdpa\"", {tunnel, NULL},
+         "{\"physical_network\":null,\"remote_managed\":\"False\",\"dev_type\":\"vdpa\"}"},
+        {"\"binding:vnic_type\": \"remote-managed\"", {tunnel, NULL},
+         "{\"physical_network\":null,\"remote_managed\":\"True\"}"},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *found = needed_device(cloud, cases[i].port, cases[i].network, NULL);
+
+        assert_non_null(found);
+        assert_string_equal(found, cases[i].expected);
+        assert_all_used(cloud);
+    }
+}
+
+static void
+an_sriov_port_without_a_physical_segment_is_refused(void **state)
+{
+    static const char *const network[] = {NULL, "{\"network\": {\"segments\": [{}]}}"};
+    g_autoptr(NovaError) error = NULL;
+
+    assert_null(needed_device(*state, "\"binding:vnic_type\": \"direct\"", network, &error));
+    assert_string_equal(nova_error_message(error),
+                        "None of the segments of network n0 provides a physical_network");
 }
 
 /* Two ports of the same provider count together; one that asks for something and has nothing counts not. */
@@ -1072,6 +1142,8 @@ main(void)
         CLOUD_TEST(a_port_already_gone_is_no_error_a_refusal_is),
         CLOUD_TEST(a_detached_port_tells_its_resources),
         CLOUD_TEST(a_port_tells_what_it_asks_for),
+        CLOUD_TEST(an_sriov_port_tells_what_its_device_must_be),
+        CLOUD_TEST(an_sriov_port_without_a_physical_segment_is_refused),
         CLOUD_TEST(what_all_ports_hold_is_added_up),
         CLOUD_TEST(an_address_comes_from_the_first_subnet_with_room),
         CLOUD_TEST(a_network_without_room_gives_no_address),
