@@ -13,9 +13,10 @@ from results import PREFIX, TESTS, Result, Results, listed, read_list
 
 STATUS = {"success": "ok", "fail": "failed", "uxsuccess": "failed", "xfail": "ok", "skip": "skipped"}
 WORD = {"ok": "ok", "failed": "not ok", "skipped": "skipped"}
-# Those that are about routers and floating addresses.
+# Those that need routers or floating addresses.
 ROUTED = re.compile(
-    r"tempest\.scenario\.test_(network_basic_ops|network_advanced_server_ops|security_groups_basic_ops)\.|neutron_")
+    r"tempest\.scenario\.test_(network_|security_groups_basic_ops|stamp_pattern|volume_boot_pattern\S*\.test_volume_boot_pattern$)"
+    r"|neutron_")
 FIXTURE = re.compile(r"(setUpClass|tearDownClass) \((.*)\)")
 
 
