@@ -76,7 +76,7 @@ image_ssh_user = root
 image_alt_ssh_user = root
 connect_timeout = 30
 ssh_timeout = {ssh_timeout}
-ping_timeout = 900
+ping_timeout = {ping_timeout}
 
 [network]
 project_network_cidr = 198.51.100.0/24
@@ -135,13 +135,14 @@ def main(work):
     flavors = {flavor.name: flavor.id for flavor in cloud.compute.flavors()}
     extensions = sorted(extension.alias for extension in cloud.network.extensions())
     public = cloud.network.find_network("provider", ignore_missing=False).id
+    patience = int(os.environ.get("TEMPEST_SSH_TIMEOUT", "1800"))
     # With a public network Tempest looks for a floating address also where it reaches servers by their fixed ones.
     for name, floating, public_network in (("tempest.conf", "false", ""),
                                            ("tempest-routed.conf", "true", f"public_network_id = {public}")):
         (work / name).write_text(TEMPLATE.format(
             **os.environ, lab=os.environ["LAB_DIR"], work=work, filters=FILTERS, extensions=", ".join(extensions),
             floating=floating, public_network=public_network,
-            ssh_timeout=os.environ.get("TEMPEST_SSH_TIMEOUT", "1800"), image=images["guest"], other_image=images["guest-other"],
+            ssh_timeout=patience, ping_timeout=patience // 2, image=images["guest"], other_image=images["guest-other"],
             flavor=flavors["tempest"], bigger_flavor=flavors["tempest-bigger"]))
 
 
