@@ -15,7 +15,7 @@ STATUS = {"success": "ok", "fail": "failed", "uxsuccess": "failed", "xfail": "ok
 WORD = {"ok": "ok", "failed": "not ok", "skipped": "skipped"}
 # Those that need routers or floating addresses.
 ROUTED = re.compile(
-    r"tempest\.scenario\.test_(network_|security_groups_basic_ops|stamp_pattern|volume_boot_pattern\S*\.test_volume_boot_pattern$)"
+    r"tempest\.scenario\.test_(network_|security_groups_basic_ops|stamp_pattern|volume_boot_pattern\S*\.test_volume_boot_pattern\b)"
     r"|neutron_")
 FIXTURE = re.compile(r"(setUpClass|tearDownClass) \((.*)\)")
 
