@@ -16,7 +16,7 @@ WORD = {"ok": "ok", "failed": "not ok", "skipped": "skipped"}
 # Those that need routers or floating addresses.
 ROUTED = re.compile(
     r"tempest\.scenario\.test_(network_|security_groups_basic_ops|stamp_pattern|volume_boot_pattern\S*\.test_volume_boot_pattern\b)"
-    r"|tempest\.api\.compute\.servers\.test_server_rescue\.\S*_floating_ip\b|neutron_")
+    r"|neutron_")
 FIXTURE = re.compile(r"(setUpClass|tearDownClass) \((.*)\)")
 
 
