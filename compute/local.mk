@@ -128,6 +128,7 @@ libkilonova_a_SOURCES += \
 	compute/ops/group_policy.c compute/ops/group_policy.h \
 	compute/ops/port_device.c compute/ops/port_device.h \
 	compute/ops/port_resources.c compute/ops/port_resources.h \
+	compute/ops/provider_mapping.c compute/ops/provider_mapping.h \
 	compute/ops/ops.h compute/ops/power.c compute/ops/terminate.c compute/ops/steps.c compute/ops/steps.h \
 	compute/ops/volume_create.c compute/ops/volume_steps.c compute/ops/volume_steps.h
 unit_tests += tests/unit/test_node_id tests/unit/test_evacuated tests/unit/test_drift tests/unit/test_orphan_ports tests/unit/test_interface tests/unit/test_build_stage
@@ -135,7 +136,7 @@ unit_tests += tests/unit/test_host_check tests/unit/test_init_host tests/unit/te
 unit_tests += tests/unit/test_numa_claim tests/unit/test_numa_cases
 tests_unit_test_numa_cases_SOURCES = tests/unit/test_numa_cases.c tests/unit/json_spoil.c tests/unit/json_spoil.h
 unit_tests += tests/unit/test_power_sync tests/unit/test_block_device_info
-unit_tests += tests/unit/test_pci_placement tests/unit/test_port_device tests/unit/test_port_resources
+unit_tests += tests/unit/test_pci_placement tests/unit/test_port_device tests/unit/test_port_resources tests/unit/test_provider_mapping
 unit_tests += tests/unit/test_host_pci tests/unit/test_pci_requests tests/unit/test_pci_tracker
 EXTRA_DIST += tests/differential/host_pci_oracle.py
 

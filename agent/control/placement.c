@@ -257,6 +257,15 @@ fetch_traits(Placement *placement, const RequestContext *ctx, const char *uuid, 
                       "Failed to get traits for resource provider with UUID", err);
 }
 
+json_t *
+placement_fetch_traits(Placement *placement, const RequestContext *ctx, const char *provider_uuid, NovaError **err)
+{
+    json_auto_t *answer = fetch_traits(placement, ctx, provider_uuid, err);
+    json_t *traits = json_get_array(answer, "traits");
+
+    return !answer ? NULL : traits ? json_incref(traits) : json_array();
+}
+
 static bool
 refresh_traits(Placement *placement, const RequestContext *ctx, Provider *provider,
                NovaError **err)

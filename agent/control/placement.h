@@ -74,6 +74,10 @@ json_t *placement_fetch_allocations_for_provider(Placement *placement, const Req
                                                  const char *provider_uuid, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
 
+/* The traits of a provider, a list; the caller's. ResourceProviderTraitRetrievalFailed. */
+json_t *placement_fetch_traits(Placement *placement, const RequestContext *ctx, const char *provider_uuid,
+                               NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
+
 /* {"allocations": {provider: {"generation": 3, "resources": {...}}}, "consumer_generation": 1,
  * "project_id": ..., "user_id": ...}: "allocations" is empty for an unknown consumer. The caller
  * owns it. ConsumerAllocationRetrievalFailed. */

@@ -13,6 +13,7 @@
 #include "compute/move_claim.h"
 #include "compute/ops/move.h"
 #include "compute/ops/spawn.h"
+#include "compute/ops/provider_mapping.h"
 #include "compute/ops/steps.h"
 #include "compute/ops/volume_steps.h"
 #include "compute/recovery.h"
@@ -259,17 +260,17 @@ make_old_guest(Operation *op, const NetworkInfo *network, NovaError **err)
 static bool
 take_back(Operation *op, Migration *migration, NovaError **err)
 {
-    json_auto_t *providers = step_provider_mapping(op->args);
     json_auto_t *devices =
         resource_tracker_moved_pci_profiles(op->host->tracker, op->instance, MOVE_OLD, err);
-    const NeutronRebinding here = {.host = migration->source_compute,
-                                   .provider_mapping = providers,
-                                   .pci_by_slot = devices};
+    json_auto_t *providers = NULL;
+    NeutronRebinding here = {.host = migration->source_compute, .pci_by_slot = devices};
     g_autoptr(NetworkInfo) network = NULL;
     g_autofree char *now = step_now();
 
-    if (!devices || !come_back(op, migration, err) || !move_revert_allocation(op, migration, err) ||
-        !neutron_bind_ports_to_host(op->host->neutron, op->ctx, op->instance, &here, err))
+    if (!devices || !come_back(op, migration, err) || !move_revert_allocation(op, migration, err))
+        return false;
+    here.provider_mapping = providers = provider_mapping_fetch(op, err);
+    if (!providers || !neutron_bind_ports_to_host(op->host->neutron, op->ctx, op->instance, &here, err))
         return false;
     network = step_refresh_network(op->host, op->ctx, op->instance, err);
     if (!network || !make_old_guest(op, network, err) ||

@@ -77,6 +77,20 @@ class Qos(Ports):
         self.assert_unbound(first)
         self.assert_nothing_left()
 
+    def test_resize_that_is_reverted(self):
+        port = self.port("provider", qos_policy_id=self.policy(1000))
+        server = self.create("promised", networks=[port])
+        providers = self.providers(port)
+        self.compute.resize_server(server.id, self.flavors["guest"].id)
+        self.wait_status(server, "VERIFY_RESIZE", 120)
+        self.assertEqual(self.providers(port), providers)
+        self.compute.revert_server_resize(server.id)
+        self.wait_status(server, "ACTIVE", 120)
+        self.assertEqual(self.held(server), {EGRESS: 1000, PACKETS: 10})
+        self.assertEqual(self.providers(port), providers)
+        self.delete(server)
+        self.assert_nothing_left()
+
     def test_more_than_there_is(self):
         server = self.create("modest")
         port = self.port("provider", qos_policy_id=self.policy(TOO_MUCH))
