@@ -158,6 +158,7 @@ what_it_gives_back_is_free_again(void **state)
     Server *server = *state;
     g_autofree char *first = claimed(server), *second = claimed(server), *third = NULL;
 
+    assert_string_not_equal(first, second);
     assert_true(port_device_return(&server->op, first, NULL));
     assert_int_equal(server->instance->pci_devices->len, 1);
     assert_int_equal(server->instance->pci_requests->requests->len, 1);
@@ -173,6 +174,7 @@ a_port_for_which_there_is_no_device_is_refused(void **state)
     g_autofree char *first = claimed(server), *second = claimed(server), *none = NULL;
     g_autoptr(NovaError) error = NULL, elsewhere = NULL;
 
+    assert_string_not_equal(first, second);
     assert_false(claim(server, "physnet1", NULL, &none, &error));
     assert_string_equal(nova_error_class(error), "InterfaceAttachPciClaimFailed");
     assert_string_equal(nova_error_message(error), "Failed to claim PCI device for " GUEST " during interface attach");
@@ -248,6 +250,7 @@ a_device_without_a_port_is_given_back(void **state)
     g_autoptr(NetworkInfo) with = ports_at(address), without = ports_at("0000:09:00.0");
     InstancePCIRequest *request = server->instance->pci_requests->requests->pdata[0];
 
+    assert_string_equal(device->request_id, id);
     assert_true(port_device_trim(&server->op, with, NULL));
     assert_int_equal(server->instance->pci_devices->len, 1);
     OBJECT_SET_STRING(request, alias_name, ALIAS);
