@@ -124,24 +124,28 @@ host_address_of_slot(const char *slot)
                ? g_strdup_printf("%lx.%lx.%lx.%lx.", parts[0], parts[1], parts[2], parts[3]) : NULL;
 }
 
+static xmlNode *
+find_hostdev_at(xmlNode *node, const char *wanted)
+{
+    for (node = next_named(node, "hostdev"); wanted && node; node = next_named(node->next, "hostdev")) {
+        g_autofree char *found = host_address(node);
+
+        if (g_strcmp0(found, wanted) == 0)
+            return node;
+    }
+    return NULL;
+}
+
 char *
 guest_xml_find_hostdev(const char *xml, const char *address, char **ret_alias)
 {
     g_autofree char *wanted = host_address_of_slot(address);
     g_autoptr(xmlDoc) document = NULL;
     xmlNode *devices = xml_parse_devices(xml, &document);
-    xmlNode *node = devices ? next_named(devices->children, "hostdev") : NULL;
+    xmlNode *node = devices ? find_hostdev_at(devices->children, wanted) : NULL;
 
-    *ret_alias = NULL;
-    for (; wanted && node; node = next_named(node->next, "hostdev")) {
-        g_autofree char *found = host_address(node);
-
-        if (g_strcmp0(found, wanted) != 0)
-            continue;
-        *ret_alias = xml_get_child_attr(node, "alias", "name");
-        return node_text(document, node);
-    }
-    return NULL;
+    *ret_alias = node ? xml_get_child_attr(node, "alias", "name") : NULL;
+    return node ? node_text(document, node) : NULL;
 }
 
 static char *
@@ -160,13 +164,7 @@ guest_xml_has_hostdev(const char *xml, const char *hostdev)
     g_autoptr(xmlDoc) document = NULL;
     xmlNode *devices = xml_parse_devices(xml, &document);
 
-    for (xmlNode *node = devices ? xml_first(devices) : NULL; node && wanted; node = xml_next(node)) {
-        g_autofree char *address = xml_is(node, "hostdev") ? host_address(node) : NULL;
-
-        if (g_strcmp0(address, wanted) == 0)
-            return true;
-    }
-    return false;
+    return devices && find_hostdev_at(devices->children, wanted);
 }
 
 bool

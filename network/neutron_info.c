@@ -154,31 +154,42 @@ fetch_floating_ips(const NeutronCaller *caller, const json_t *ports, Surrounding
     return true;
 }
 
+json_t *
+neutron_fetch_provider(const NeutronCaller *caller, const char *network_id, NovaError **err)
+{
+    g_autofree char *bare = neutron_path("/networks/", network_id);
+    g_autoptr(GString) path = g_string_new(bare);
+    bool has_segments;
+    json_t *network;
+
+    if (!neutron_extension(caller, AS_ADMIN, "multi-provider", &has_segments, err))
+        return NULL;
+    if (has_segments)
+        neutron_add_query(path, "fields", "segments");
+    neutron_add_query(path, "fields", "provider:physical_network");
+    neutron_add_query(path, "fields", "provider:network_type");
+    network = neutron_fetch_object(caller, AS_ADMIN, path->str, "network", err);
+    if (network)
+        json_set_string(network, "id", network_id);
+    return network;
+}
+
 /* The fields that only an admin sees. */
 static bool
 fetch_providers(const NeutronCaller *caller, const json_t *ports, Surroundings *around,
                 NovaError **err)
 {
     json_t *port;
-    bool has_segments;
     size_t i;
 
     around->providers = json_object();
     json_array_foreach (ports, i, port) {
         const char *id = json_get_string(port, "network_id", "");
-        g_autofree char *bare = neutron_path("/networks/", id);
-        g_autoptr(GString) path = g_string_new(bare);
         json_t *network;
 
         if (json_object_get(around->providers, id))
             continue;
-        if (!neutron_extension(caller, AS_ADMIN, "multi-provider", &has_segments, err))
-            return false;
-        if (has_segments)
-            neutron_add_query(path, "fields", "segments");
-        neutron_add_query(path, "fields", "provider:physical_network");
-        neutron_add_query(path, "fields", "provider:network_type");
-        network = neutron_fetch_object(caller, AS_ADMIN, path->str, "network", err);
+        network = neutron_fetch_provider(caller, id, err);
         if (!network)
             return false;
         json_object_set_new(around->providers, id, network);

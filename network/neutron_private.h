@@ -49,6 +49,10 @@ json_t *neutron_fetch_object(const NeutronCaller *caller, NeutronIdentity identi
 json_t *neutron_show_port(const NeutronCaller *caller, const char *port_id, const char *fields,
                           NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
+/* The network as far as it says where it is, for neutron_model_physical(); new reference. */
+json_t *neutron_fetch_provider(const NeutronCaller *caller, const char *network_id, NovaError **err)
+    G_GNUC_WARN_UNUSED_RESULT;
+
 /* Its guest gets a PCI device, or a part of one. */
 bool neutron_is_sriov(const json_t *port);
 

@@ -4,6 +4,7 @@
 
 #include "agent/base/json.h"
 #include "agent/base/python_text.h"
+#include "network/neutron_model.h"
 #include "network/neutron_private.h"
 
 /* ---- what a port asks of Placement ---- */
@@ -99,52 +100,6 @@ resources_of_port(const NeutronCaller *caller, const char *port_id, const json_t
 
 /* ---- its PCI device ---- */
 
-/* The first segment's that is in a physical network; "": the network has no segments of its own. */
-static bool
-physical_segment(const NeutronCaller *caller, const char *network_id, char **ret_name, NovaError **err)
-{
-    g_autofree char *plain = neutron_path("/networks/", network_id);
-    g_autofree char *path = g_strconcat(plain, "?fields=segments", NULL);
-    json_auto_t *network = neutron_fetch_object(caller, AS_ADMIN, path, "network", err);
-    json_t *segments = json_get_array(network, "segments"), *segment;
-    size_t i;
-
-    if (!network)
-        return false;
-    json_array_foreach (segments, i, segment) {
-        const char *name = json_get_string(segment, "provider:physical_network", "");
-
-        if (*name) {
-            *ret_name = g_strdup(name);
-            return true;
-        }
-    }
-    *ret_name = g_strdup("");
-    return json_array_size(segments) == 0 ||
-           nova_error_set(err, NOVA_ERROR_NOVA_EXCEPTION,
-                          "None of the segments of network %s provides a physical_network", network_id);
-}
-
-/* _get_physnet_tunneled_info(); *ret_name NULL: it is in none. */
-static bool
-physical_network(const NeutronCaller *caller, const char *network_id, char **ret_name, NovaError **err)
-{
-    g_autofree char *plain = neutron_path("/networks/", network_id);
-    g_autofree char *path = g_strconcat(plain, "?fields=provider%3Aphysical_network", NULL);
-    json_auto_t *network = NULL;
-    bool has_segments;
-
-    if (!neutron_extension(caller, AS_ADMIN, "multi-provider", &has_segments, err) ||
-        (has_segments && !physical_segment(caller, network_id, ret_name, err)))
-        return false;
-    if (has_segments && **ret_name)
-        return true;
-    g_clear_pointer(ret_name, g_free);
-    network = neutron_fetch_object(caller, AS_ADMIN, path, "network", err);
-    *ret_name = g_strdup(json_get_string(network, "provider:physical_network", NULL));
-    return network != NULL;
-}
-
 static const char *
 bool_text(bool value)
 {
@@ -167,11 +122,14 @@ device_of_port(const NeutronCaller *caller, const json_t *port, json_t **ret, No
 {
     static const char *const types[][2] = {{"direct-physical", "type-PF"}, {"vdpa", "vdpa"}};
     const char *vnic_type = json_get_string(port, "binding:vnic_type", "normal");
-    g_autofree char *name = NULL;
+    json_auto_t *network = NULL;
+    const char *name;
+    bool is_tunneled;
 
     if (!neutron_is_sriov(port))
         return true;
-    if (!physical_network(caller, json_get_string(port, "network_id", ""), &name, err))
+    network = neutron_fetch_provider(caller, json_get_string(port, "network_id", ""), err);
+    if (!network || !neutron_model_physical(network, &name, &is_tunneled, err))
         return false;
     *ret = json_pack("{s:s?, s:s}", "physical_network", name, "remote_managed",
                      bool_text(!strcmp(vnic_type, "remote-managed")));

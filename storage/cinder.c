@@ -340,18 +340,6 @@ cinder_volume_free(CinderVolume *volume)
     g_free(volume);
 }
 
-static bool
-holds(const json_t *strings, const char *wanted)
-{
-    size_t i;
-    json_t *value;
-
-    json_array_foreach (strings, i, value)
-        if (g_strcmp0(json_string_value(value), wanted) == 0)
-            return true;
-    return false;
-}
-
 unsigned
 cinder_volume_count_servers(const CinderVolume *volume, const json_t *uuids)
 {
@@ -360,7 +348,7 @@ cinder_volume_count_servers(const CinderVolume *volume, const json_t *uuids)
     json_t *attachment;
 
     json_array_foreach (json_get_array(volume->json, "attachments"), i, attachment)
-        n += holds(uuids, json_get_string(attachment, "server_id", ""));
+        n += json_has_string(uuids, json_get_string(attachment, "server_id", ""));
     return n;
 }
 

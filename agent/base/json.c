@@ -243,3 +243,15 @@ json_set_string(json_t *object, const char *key, const char *value)
 {
     json_object_set_new(object, key, value ? json_string(value) : json_null());
 }
+
+bool
+json_has_string(const json_t *list, const char *wanted)
+{
+    size_t i;
+    json_t *value;
+
+    json_array_foreach (list, i, value)
+        if (g_strcmp0(json_string_value(value), wanted) == 0)
+            return true;
+    return false;
+}

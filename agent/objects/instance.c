@@ -171,3 +171,17 @@ instance_make_name(const Instance *instance, const char *name_template)
     }
     return g_string_free(name, FALSE);
 }
+
+const InstancePCIRequest *
+instance_find_pci_request(const Instance *instance, const char *request_id)
+{
+    const InstancePCIRequests *requests = instance->pci_requests;
+
+    for (guint i = requests && requests->requests ? requests->requests->len : 0; i > 0; i--) {
+        const InstancePCIRequest *request = requests->requests->pdata[i - 1];
+
+        if (!g_strcmp0(request->request_id, request_id))
+            return request;
+    }
+    return NULL;
+}

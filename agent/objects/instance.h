@@ -104,6 +104,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Instance, instance_free)
 
 /* Read with read_deleted: the database knows it as deleted. */
 bool instance_is_deleted(const Instance *instance);
+/* Borrowed; NULL: it has none with that id. Of two with one id (old ones have none) the last counts. */
+const InstancePCIRequest *instance_find_pci_request(const Instance *instance, const char *request_id);
 
 /* The domain's name by instance_name_template ("instance-%08x"); caller frees. */
 char *instance_make_name(const Instance *instance, const char *name_template);

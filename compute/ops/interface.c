@@ -381,7 +381,7 @@ op_attach_interface(Operation *op, NovaError **err)
 
 /* The ports that the guest keeps, by its metadata. */
 static NetworkInfo *
-without(const NetworkInfo *network, const char *port_id)
+without(const NetworkInfo *network, const char *port_id, NovaError **err)
 {
     json_auto_t *left = json_array();
     json_t *vif;
@@ -390,20 +390,17 @@ without(const NetworkInfo *network, const char *port_id)
     json_array_foreach (network->json, i, vif)
         if (g_strcmp0(json_get_string(vif, "id", NULL), port_id) != 0)
             json_array_append(left, vif);
-    return network_info_from_json(left, NULL);
+    return network_info_from_json(left, err);
 }
 
 static bool
-detach_from_guest(Operation *op, const NetworkInfo *network, const Vif *vif, NovaError **err)
+detach_from_guest(Operation *op, const Vif *vif, const NetworkInfo *left, NovaError **err)
 {
     g_autoptr(Guest) guest = guest_lookup(op->host->hypervisor, op->instance->uuid, err);
-    g_autoptr(NetworkInfo) left = NULL;
 
     if (!guest || !take_from_guest(op, guest, vif, err))
         return false;
-    left = without(network, vif->id);
-    if (left)
-        update_guest_metadata(op, guest, left);
+    update_guest_metadata(op, guest, left);
     return true;
 }
 
@@ -411,14 +408,14 @@ static bool
 detach(Operation *op, const NetworkInfo *network, const Vif *vif, NovaError **err)
 {
     g_autofree char *pci_request_id = NULL;
-    g_autoptr(NetworkInfo) left = without(network, vif->id);
+    g_autoptr(NetworkInfo) left = without(network, vif->id, err);
     g_autoptr(NovaError) error = NULL;
 
     if (!left || !port_device_find(op, vif, &pci_request_id, err))
         return false;
     notify(op, "interface_detach", "start", NULL);
     operation_step(op, "detaching the port");
-    if (!detach_from_guest(op, network, vif, &error)) {
+    if (!detach_from_guest(op, vif, left, &error)) {
         LOG_WARNING("Detach interface failed, port_id=%s, reason: %s", vif->id, nova_error_details(error));
         return detach_failed(op, err);
     }
@@ -465,9 +462,8 @@ warn_of_leak(const Operation *op, const Vif *vif)
 }
 
 static bool
-forget_port(Operation *op, const NetworkInfo *network, const char *port_id, NovaError **err)
+forget_port(Operation *op, const NetworkInfo *left, NovaError **err)
 {
-    g_autoptr(NetworkInfo) left = without(network, port_id);
     g_autofree char *text = network_info_to_text(left);
 
     return conductor_info_cache_save(op->host->conductor, op->ctx, op->instance, text, err);
@@ -477,7 +473,7 @@ static bool
 drop_port(Operation *op, const char *port_id, NovaError **err)
 {
     g_autofree char *pci_request_id = NULL;
-    g_autoptr(NetworkInfo) network = NULL;
+    g_autoptr(NetworkInfo) network = NULL, left = NULL;
     g_autoptr(NovaError) error = NULL;
     const Vif *vif;
 
@@ -491,11 +487,12 @@ drop_port(Operation *op, const char *port_id, NovaError **err)
     LOG_INFO("Neutron deleted interface %s; detaching it from the instance and deleting it from the info cache",
              port_id);
     warn_of_leak(op, vif);
-    if (!port_device_find(op, vif, &pci_request_id, err))
+    left = without(network, port_id, err);
+    if (!left || !port_device_find(op, vif, &pci_request_id, err))
         return false;
     operation_step(op, "detaching the port");
-    if (detach_from_guest(op, network, vif, &error))
-        return forget_port(op, network, port_id, err) && port_device_return(op, pci_request_id, err) &&
+    if (detach_from_guest(op, vif, left, &error))
+        return forget_port(op, left, err) && port_device_return(op, pci_request_id, err) &&
                (!pci_request_id ||
                 conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT_ANY, err));
     LOG_AT(nova_error_is(error, NOVA_ERROR_INSTANCE_NOT_FOUND) ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,

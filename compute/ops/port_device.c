@@ -88,20 +88,6 @@ device_at(const Instance *instance, const char *address)
     return NULL;
 }
 
-static const InstancePCIRequest *
-find_request(const Instance *instance, const char *id)
-{
-    const GPtrArray *requests = instance->pci_requests ? instance->pci_requests->requests : NULL;
-
-    for (guint i = 0; id && requests && i < requests->len; i++) {
-        const InstancePCIRequest *request = requests->pdata[i];
-
-        if (g_strcmp0(request->request_id, id) == 0)
-            return request;
-    }
-    return NULL;
-}
-
 bool
 port_device_find(const Operation *op, const Vif *vif, char **ret_request_id, NovaError **err)
 {
@@ -111,7 +97,7 @@ port_device_find(const Operation *op, const Vif *vif, char **ret_request_id, Nov
     *ret_request_id = NULL;
     if (!device)
         return true;
-    if (!find_request(op->instance, device->request_id))
+    if (!instance_find_pci_request(op->instance, device->request_id))
         return nova_error_set(err, NOVA_ERROR_PCI_REQUEST_FROM_VIF_NOT_FOUND,
                               "Failed to locate PCI request associated with the given VIF PCI address: %s on "
                               "compute node: %" G_GINT64_FORMAT,
@@ -138,7 +124,7 @@ port_device_excess(const Instance *instance, const NetworkInfo *network)
 
     for (guint i = 0; instance->pci_requests && instance->pci_devices && i < instance->pci_devices->len; i++) {
         const PciDevice *device = instance->pci_devices->pdata[i];
-        const InstancePCIRequest *request = find_request(instance, device->request_id);
+        const InstancePCIRequest *request = instance_find_pci_request(instance, device->request_id);
 
         if (device->request_id && !(request && request->alias_name) && !has_device(network, device->address))
             g_ptr_array_add(excess, device->request_id);

@@ -19,18 +19,6 @@ group_data(const Search *search, size_t i)
 }
 
 static bool
-has_trait(const json_t *traits, const char *wanted)
-{
-    size_t i;
-    json_t *trait;
-
-    json_array_foreach (traits, i, trait)
-        if (g_strcmp0(json_string_value(trait), wanted) == 0)
-            return true;
-    return false;
-}
-
-static bool
 has_traits(const Search *search, const json_t *group, const char *provider)
 {
     const json_t *traits = json_object_get(search->traits, provider);
@@ -38,7 +26,7 @@ has_traits(const Search *search, const json_t *group, const char *provider)
     json_t *wanted;
 
     json_array_foreach (json_object_get(group, "required_traits"), i, wanted)
-        if (!has_trait(traits, json_string_value(wanted)))
+        if (!json_has_string(traits, json_string_value(wanted)))
             return false;
     return true;
 }

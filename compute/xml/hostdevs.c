@@ -56,21 +56,6 @@ add_hostdev(DomainBuild *build, const char *address, bool is_managed, NovaError 
     return true;
 }
 
-/* Of two requests with one id (old ones have none) the last counts. */
-static const InstancePCIRequest *
-find_request(const Instance *instance, const char *request_id)
-{
-    const InstancePCIRequests *requests = instance->pci_requests;
-
-    for (guint i = requests && requests->requests ? requests->requests->len : 0; i > 0; i--) {
-        const InstancePCIRequest *request = requests->requests->pdata[i - 1];
-
-        if (!g_strcmp0(request->request_id, request_id))
-            return request;
-    }
-    return NULL;
-}
-
 /* Devices of ports come as <interface>; 'devices' gets those that the flavor asked for by alias,
  * borrowed. */
 static bool
@@ -78,7 +63,7 @@ find_flavor_devices(const Instance *instance, GPtrArray *devices, NovaError **er
 {
     for (guint i = 0; instance->pci_devices && i < instance->pci_devices->len; i++) {
         PciDevice *device = instance->pci_devices->pdata[i];
-        const InstancePCIRequest *request = find_request(instance, device->request_id);
+        const InstancePCIRequest *request = instance_find_pci_request(instance, device->request_id);
 
         if (!request)
             return nova_error_set(err, NOVA_ERROR_KEY_ERROR, "'%s'",

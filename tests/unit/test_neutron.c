@@ -764,8 +764,8 @@ a_detached_port_tells_its_resources(void **state)
 #define PORT_NEEDS                                                                                  \
     "/v2.0/ports/" PORT "?fields=binding%3Avnic_type&fields=binding%3Aprofile&fields=network_id"    \
     "&fields=resource_request&fields=numa_affinity_policy"
-#define NET_SEGMENTS "/v2.0/networks/n0?fields=segments"
-#define NET_PHYSICAL "/v2.0/networks/n0?fields=provider%3Aphysical_network"
+#define NET_PROVIDER "/v2.0/networks/n0?fields=provider%3Aphysical_network&fields=provider%3Anetwork_type"
+#define NET_SEGMENTS "/v2.0/networks/n0?fields=segments&fields=provider%3Aphysical_network&fields=provider%3Anetwork_type"
 
 /* Requests in groups, and those of an old Neutron, whose one group is the port itself. */
 static void
@@ -803,9 +803,9 @@ a_port_tells_what_it_asks_for(void **state)
     }
 }
 
-/* 'of_network' is what Neutron says of the port's network, and of its segments (NULL: not asked). */
+/* 'network' is what Neutron, which may know of segments, says of the port's network. */
 static char *
-needed_device(Cloud *cloud, const char *port, const char *const *of_network, NovaError **err)
+needed_device(Cloud *cloud, const char *port, const char *network, bool has_segments, NovaError **err)
 {
     g_autofree char *body = g_strdup_printf("{\"port\": {\"network_id\": \"n0\", %s}}", port);
     g_auto(PortNeeds) needs = {0};
@@ -813,11 +813,8 @@ needed_device(Cloud *cloud, const char *port, const char *const *of_network, Nov
     cloud->options.neutron.extension_sync_interval = 0;
     fake_http_reply(cloud->fake, "GET", PORT_NEEDS, 200, body);
     fake_http_reply(cloud->fake, "GET", "/v2.0/extensions", 200,
-                    of_network[1] ? "{\"extensions\": [{\"alias\": \"multi-provider\"}]}" : "{\"extensions\": []}");
-    if (of_network[1])
-        fake_http_reply(cloud->fake, "GET", NET_SEGMENTS, 200, of_network[1]);
-    if (of_network[0])
-        fake_http_reply(cloud->fake, "GET", NET_PHYSICAL, 200, of_network[0]);
+                    has_segments ? "{\"extensions\": [{\"alias\": \"multi-provider\"}]}" : "{\"extensions\": []}");
+    fake_http_reply(cloud->fake, "GET", has_segments ? NET_SEGMENTS : NET_PROVIDER, 200, network);
     return neutron_fetch_port_needs(cloud->neutron, cloud->ctx, PORT, &needs, err) ? json_to_text(needs.device) : NULL;
 }
 
@@ -828,26 +825,27 @@ an_sriov_port_tells_what_its_device_must_be(void **state)
     Cloud *cloud = *state;
     static const char flat[] = "{\"network\": {\"provider:physical_network\": \"physnet1\"}}";
     static const char tunnel[] = "{\"network\": {\"provider:physical_network\": null}}";
-    static const char none[] = "{\"network\": {}}";
     static const char segments[] = "{\"network\": {\"segments\": [{\"provider:physical_network\": null}, "
                                    "{\"provider:physical_network\": \"physnet2\"}]}}";
     static const struct {
-        const char *port, *network[2], *expected;
+        const char *port, *network;
+        bool has_segments;
+        const char *expected;
     } cases[] = {
-        {"\"binding:vnic_type\": \"direct\"", {flat, NULL},
+        {"\"binding:vnic_type\": \"direct\"", flat, false,
          "{\"physical_network\":\"physnet1\",\"remote_managed\":\"False\"}"},
-        {"\"binding:vnic_type\": \"macvtap\", \"binding:profile\": {\"trusted\": \"yes\"}", {flat, none},
+        {"\"binding:vnic_type\": \"macvtap\", \"binding:profile\": {\"trusted\": \"yes\"}", flat, true,
          "{\"physical_network\":\"physnet1\",\"remote_managed\":\"False\",\"trusted\":\"True\"}"},
-        {"\"binding:vnic_type\": \"direct-physical\", \"binding:profile\": {\"trusted\": false}", {NULL, segments},
+        {"\"binding:vnic_type\": \"direct-physical\", \"binding:profile\": {\"trusted\": false}", segments, true,
          "{\"physical_network\":\"physnet2\",\"remote_managed\":\"False\",\"dev_type\":\"type-PF\",\"trusted\":\"False\"}"},
-        {"\"binding:vnic_type\": \"vdpa\"", {tunnel, NULL},
+        {"\"binding:vnic_type\": \"vdpa\"", tunnel, false,
          "{\"physical_network\":null,\"remote_managed\":\"False\",\"dev_type\":\"vdpa\"}"},
-        {"\"binding:vnic_type\": \"remote-managed\"", {tunnel, NULL},
+        {"\"binding:vnic_type\": \"remote-managed\"", tunnel, false,
          "{\"physical_network\":null,\"remote_managed\":\"True\"}"},
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_autofree char *found = needed_device(cloud, cases[i].port, cases[i].network, NULL);
+        g_autofree char *found = needed_device(cloud, cases[i].port, cases[i].network, cases[i].has_segments, NULL);
 
         assert_non_null(found);
         assert_string_equal(found, cases[i].expected);
@@ -858,10 +856,10 @@ an_sriov_port_tells_what_its_device_must_be(void **state)
 static void
 an_sriov_port_without_a_physical_segment_is_refused(void **state)
 {
-    static const char *const network[] = {NULL, "{\"network\": {\"segments\": [{}]}}"};
+    static const char network[] = "{\"network\": {\"segments\": [{}]}}";
     g_autoptr(NovaError) error = NULL;
 
-    assert_null(needed_device(*state, "\"binding:vnic_type\": \"direct\"", network, &error));
+    assert_null(needed_device(*state, "\"binding:vnic_type\": \"direct\"", network, true, &error));
     assert_string_equal(nova_error_message(error),
                         "None of the segments of network n0 provides a physical_network");
 }
