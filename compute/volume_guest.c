@@ -84,17 +84,6 @@ plug(Host *host, Guest *guest, const Instance *instance, const BlockDeviceMappin
     return disk && guest_attach_device(guest, disk, err);
 }
 
-static bool
-note_tags(Host *host, const RequestContext *ctx, Instance *instance, NovaError **err)
-{
-    g_autoptr(NetworkInfo) network = step_cached_network(instance, err);
-    g_autoptr(GPtrArray) bdms =
-        network ? conductor_bdms_by_instance(host->conductor, ctx, instance->uuid, err) : NULL;
-
-    return bdms && step_note_devices(host, ctx, instance, network, bdms, err) &&
-           conductor_save_instance(host->conductor, ctx, instance, EXPECT_ANY, err);
-}
-
 static bool take_from_guest(const Host *host, Guest *guest, const BlockDeviceMapping *bdm,
                             const json_t *connection_info, NovaError **err);
 
@@ -106,7 +95,7 @@ give_to_guest(Host *host, const RequestContext *ctx, Guest *guest, Instance *ins
 
     if (!plug(host, guest, instance, bdm, connection_info, again, err))
         return false;
-    if (note_tags(host, ctx, instance, err))
+    if (step_note_new_device(host, ctx, instance, bdm->tag && *bdm->tag, err))
         return true;
     if (!take_from_guest(host, guest, bdm, connection_info, &undo))
         LOG_WARNING("Taking volume %s back: %s", bdm->volume_id, nova_error_details(undo));

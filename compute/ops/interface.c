@@ -43,6 +43,14 @@ notify(Operation *op, const char *action, const char *phase, const NovaError *er
     notifier_instance(op->host->notifier, op->ctx, op->instance, action, phase, error);
 }
 
+/* Only what a device of the host has come or gone with. */
+static bool
+save_changes(const Operation *op, NovaError **err)
+{
+    return !object_has_changes(op->instance) ||
+           conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT_ANY, err);
+}
+
 static const Vif *
 find_vif(const NetworkInfo *network, const char *port_id)
 {
@@ -141,14 +149,11 @@ update_guest_metadata(const Operation *op, Guest *guest, const NetworkInfo *netw
         LOG_WARNING("updating libvirt metadata failed: %s", nova_error_details(error));
 }
 
+/* By its tag or its VLAN. */
 static bool
-note_tags(const Operation *op, const NetworkInfo *network, NovaError **err)
+is_told_of(const Operation *op, const Vif *vif)
 {
-    g_autoptr(GPtrArray) bdms =
-        conductor_bdms_by_instance(op->host->conductor, op->ctx, op->instance->uuid, err);
-
-    return bdms && step_note_devices(op->host, op->ctx, op->instance, network, bdms, err) &&
-           conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT_ANY, err);
+    return *json_get_string(op->args, "tag", "") || json_object_get(vif->details, "vlan");
 }
 
 /* LibvirtDriver.attach_interface() */
@@ -167,7 +172,7 @@ give_to_guest(const Operation *op, const Vif *vif, NovaError **err)
         unplug_or_warn(op, vif);
         return false;
     }
-    if (!note_tags(op, network, err)) {
+    if (!step_note_new_device(op->host, op->ctx, op->instance, is_told_of(op, vif), err)) {
         if (!take_from_guest(op, guest, vif, &undo))
             LOG_WARNING("Taking port %s back: %s", vif->id, nova_error_details(undo));
         return false;
@@ -355,7 +360,7 @@ attach(Operation *op, NovaError **err)
         return attach_failed(op, err);
     }
     op->result = json_incref(json_array_get(added->json, 0));
-    return conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT_ANY, err);
+    return save_changes(op, err);
 }
 
 bool
@@ -420,7 +425,7 @@ detach(Operation *op, const NetworkInfo *network, const Vif *vif, NovaError **er
         return detach_failed(op, err);
     }
     if (!release_port(op, vif->id, pci_request_id, err) || (op->is_resumed && !trim(op, left, err)) ||
-        !conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT_ANY, err))
+        !save_changes(op, err))
         return false;
     notify(op, "interface_detach", "end", NULL);
     return true;
@@ -492,9 +497,7 @@ drop_port(Operation *op, const char *port_id, NovaError **err)
         return false;
     operation_step(op, "detaching the port");
     if (detach_from_guest(op, vif, left, &error))
-        return forget_port(op, left, err) && port_device_return(op, pci_request_id, err) &&
-               (!pci_request_id ||
-                conductor_save_instance(op->host->conductor, op->ctx, op->instance, EXPECT_ANY, err));
+        return forget_port(op, left, err) && port_device_return(op, pci_request_id, err) && save_changes(op, err);
     LOG_AT(nova_error_is(error, NOVA_ERROR_INSTANCE_NOT_FOUND) ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
            "Detach interface failed, port_id=%s, reason: %s", port_id, nova_error_details(error));
     return true;

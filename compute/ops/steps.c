@@ -218,6 +218,20 @@ step_note_devices(Host *host, const RequestContext *ctx, Instance *instance, con
     return true;
 }
 
+bool
+step_note_new_device(Host *host, const RequestContext *ctx, Instance *instance, bool is_told_of, NovaError **err)
+{
+    g_autoptr(NetworkInfo) network = NULL;
+    g_autoptr(GPtrArray) bdms = NULL;
+
+    if (!is_told_of && !instance->device_metadata)
+        return true;
+    network = step_cached_network(instance, err);
+    bdms = network ? conductor_bdms_by_instance(host->conductor, ctx, instance->uuid, err) : NULL;
+    return bdms && step_note_devices(host, ctx, instance, network, bdms, err) &&
+           conductor_save_instance(host->conductor, ctx, instance, EXPECT_ANY, err);
+}
+
 /* ---- start ---- */
 
 static bool

@@ -16,6 +16,10 @@ NetworkInfo *step_cached_network(const Instance *instance, NovaError **err)
 bool step_note_devices(Host *host, const RequestContext *ctx, Instance *instance,
                        const NetworkInfo *network, const GPtrArray *bdms, NovaError **err)
     G_GNUC_WARN_UNUSED_RESULT;
+/* The same for a device that has come to the running guest, and saved. Nothing is asked for where there is nothing
+ * to tell: neither of the device ('is_told_of') nor of those before it. */
+bool step_note_new_device(Host *host, const RequestContext *ctx, Instance *instance, bool is_told_of,
+                          NovaError **err) G_GNUC_WARN_UNUSED_RESULT;
 
 /* What a guest is made from, all read from the instance's record and the conductor. */
 GuestPlan *step_plan_guest(Host *host, const RequestContext *ctx, Instance *instance,

@@ -5,6 +5,7 @@ An operation lasts from its first notification to its last.  Taken from that is 
 worked on a request (uWSGI's log), a call of libvirt was under way (libvirt_time.c) or QEMU had been told to let a
 device go and had not (libvirt's event).  What is left is the agent's, conductor and Placement included."""
 import argparse
+import concurrent.futures
 import datetime
 import os
 import pathlib
@@ -162,8 +163,8 @@ class Devices:
 
     def attach_all(self, bus, servers, volumes):
         bus.take()
-        for server, volume in zip(servers, volumes):
-            self.volume_attach(server, volume)
+        with concurrent.futures.ThreadPoolExecutor(len(servers)) as asking:
+            list(asking.map(self.volume_attach, servers, volumes))
         found = []
         while sum(name.endswith(".end") for name, _ in found) < len(servers):
             found += [(n["event_type"], seconds(n["timestamp"])) for n in bus.take() if ".volume_attach." in n["event_type"]]

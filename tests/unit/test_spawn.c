@@ -61,6 +61,16 @@ addresses_of_the_named_network_are_the_server_s(void **state)
     assert_string_equal(site->instance->access_ip_v6, "fd00::1");
 }
 
+/* The site has no conductor that could be asked. */
+static void
+a_new_device_that_tells_nothing_asks_nobody(void **state)
+{
+    Site *site = *state;
+
+    assert_true(step_note_new_device(&site->host, NULL, site->instance, false, NULL));
+    assert_null(site->instance->device_metadata);
+}
+
 static void
 addresses_that_the_user_gave_stay(void **state)
 {
@@ -128,6 +138,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(addresses_of_the_named_network_are_the_server_s, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_new_device_that_tells_nothing_asks_nobody, set_up, tear_down),
         cmocka_unit_test_setup_teardown(addresses_that_the_user_gave_stay, set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_the_network_there_are_none, set_up, tear_down),
         cmocka_unit_test_setup_teardown(ports_that_are_up_are_not_waited_for, set_up, tear_down),
