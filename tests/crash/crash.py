@@ -29,6 +29,7 @@ SOCKET = pathlib.Path(os.environ["LAB_DIR"]) / "hosts" / HOST / "state" / "kilon
 READS = re.compile(r"get|obj_load|refresh|-$")  # calls of the conductor that change nothing
 SETTLE_S = 60   # a task may take so long after the restart
 POINTS_A_TURN = 5  # of an operation, when there is little time
+TRIES = 3
 LEFT_S = 20     # what is being removed may be seen for so long
 
 
@@ -180,15 +181,22 @@ class Results:
 
 
 def try_point(operation, point, bench, agent):
-    agent.ensure()
-    try:
-        verdict, seen = run_point(operation, point, bench, agent)
-    except Exception as error:
-        verdict, seen = "wrong", f"{type(error).__name__}: {error}".replace("\n", " ")[:500]
-    if verdict not in ("ok", "not reached"):
+    """As run_point(); begun anew, and said so, when another service spoilt it."""
+    for _ in range(TRIES):
+        agent.ensure()
+        try:
+            verdict, seen = run_point(operation, point, bench, agent)
+        except Exception as error:
+            verdict, seen = "wrong", f"{type(error).__name__}: {error}".replace("\n", " ")[:500]
+        if verdict in ("ok", "not reached"):
+            break
+        reason = operation.spoilt()
         agent.ensure()
         bench.discard()
         tidy()
+        if not reason:
+            break
+        print(f"# {operation.name}/{point} again: {reason}", flush=True)
     return verdict, seen
 
 

@@ -3,6 +3,7 @@
 import itertools
 import threading
 
+from audit import select
 from lab import nova_rpc, virsh, wait
 
 
@@ -182,6 +183,10 @@ class Operation:
         """What the audit does not look for."""
         return []
 
+    def spoilt(self):
+        """What another service did, that this point says nothing of; else empty."""
+        return ""
+
 
 class Pending:
     """Stands for a server that is yet to be asked for."""
@@ -346,7 +351,19 @@ class SwapVolume(Volume):
     def prepare(self, bench):
         server = super().prepare(bench)
         self.strangers = self.ids(bench) - {bench.volume().id}  # of a run that was ended, or of a point that left one
+        self.torn_before = self.torn()
         return server
+
+    @staticmethod
+    def torn():
+        """Attachments that went, though attached, with a volume: no request of a compute's does that to them."""
+        return select("SELECT id FROM cinder.volume_attachment WHERE deleted = 1 AND attach_status = 'attached'")
+
+    def spoilt(self):
+        """Cinder has the volume's source deleted before it gives its attachment to what took its place
+        (migrate_volume_completion); when the deletion is faster, it takes the attachment with it."""
+        torn = set(self.torn()) - set(self.torn_before)
+        return f"Cinder deleted attachment {torn.pop()} with the migrated volume's source" if torn else ""
 
     @staticmethod
     def ids(bench):

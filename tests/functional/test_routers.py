@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Guests of networks with a router between them and the provider's network (Neutron's L3 agent)."""
 import json
+import os
 
 from lab import wait
 from test_ports import Ports
@@ -37,6 +38,8 @@ class Routed(Ports):
         for server in servers.values():
             self.wait_status(server, "ACTIVE", 180)
         ports = {network: next(self.network.ports(device_id=server.id)) for network, server in servers.items()}
+        self.assertEqual({port.binding_vif_type for port in ports.values()},
+                         {"vhostuser" if os.environ.get("LAB_DPDK") else "ovs"})
         address = self.floating_ip(ports["east"])
         wait(60, "the floating address in the cache", lambda: address in str(self.get(servers["east"]).addresses))
         self.wait_console(servers["west"], "KILONOVA GUEST UP", 180)

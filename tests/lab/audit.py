@@ -21,6 +21,11 @@ def run(*argv):
     return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
 
 
+def select(sql):
+    """The words of the answer."""
+    return run("mariadb", "-uroot", "-N", "-S", os.environ["LAB_DIR"] + "/state/mysql/mysqld.sock", "-e", sql).split()
+
+
 class Audit:
     """One look at the whole; each method named in KINDS lists the leftovers of a kind."""
 
@@ -154,7 +159,7 @@ class Audit:
         """In Nova's database, of servers whose 'deleted' is "=" or "<>" 0."""
         sql = ("SELECT b.attachment_id FROM nova.block_device_mapping b JOIN nova.instances i ON i.uuid ="
                f" b.instance_uuid WHERE b.deleted = 0 AND b.attachment_id IS NOT NULL AND i.deleted {deleted} 0")
-        return run("mariadb", "-uroot", "-N", "-S", os.environ["LAB_DIR"] + "/state/mysql/mysqld.sock", "-e", sql).split()
+        return select(sql)
 
     def tasks(self):
         now = datetime.datetime.now(datetime.timezone.utc)

@@ -19,6 +19,8 @@ ADDR = os.environ['LAB_ADDR']
 HOST_ADDR = os.environ['LAB_HOST_ADDR']
 HOST = os.environ['LAB_HOST']
 OVSDB = os.environ['LAB_OVSDB']
+OVS_RUN = os.environ['LAB_OVS_RUN']
+DPDK = bool(os.environ.get('LAB_DPDK'))
 CEPH_ID = os.environ['LAB_CEPH_ID']
 VENV = os.environ['LAB_VENV']
 NC_VENV = os.environ['LAB_NC_VENV']
@@ -293,7 +295,7 @@ def neutron():
 
 def agents(conf):
     """Neutron's agents run on the compute host: they need its Open vSwitch."""
-    ovs = {'datapath_type': 'netdev', 'ovsdb_connection': OVSDB}
+    ovs = {'datapath_type': 'netdev', 'ovsdb_connection': OVSDB, 'vhostuser_socket_dir': OVS_RUN}
     write(f'{conf}/host.ini', ini({'DEFAULT': {'host': HOST}}))
     write(f'{conf}/ovs_agent.ini', ini({
         'ovs': {**ovs, 'bridge_mappings': 'physnet1:br-phys', 'local_ip': HOST_ADDR,
@@ -350,6 +352,9 @@ def compute(host, path, overrides):
         'oslo_messaging_notifications': {'driver': 'noop'},
         'notifications': {'notification_format': 'both', 'notify_on_state_change': 'vm_and_task_state'},
         'nova_sys_admin': helper, 'vif_plug_ovs_privileged': helper, 'privsep_osbrick': helper}
+    if DPDK:  # a switch that is no part of QEMU reads and writes the guests' memory
+        sections['DEFAULT'] |= {'ram_allocation_ratio': 1.0}
+        sections['libvirt'] |= {'file_backed_memory': 4096}
     for override in overrides:
         match = re.fullmatch(r'(\w+)\.(\w+)=(.*)', override, re.DOTALL)
         if not match:

@@ -101,7 +101,8 @@ start_open_vswitch() {
         vsctl --no-wait set Open_vSwitch . external_ids:system-id="$LAB_HOST" \
             external_ids:hostname="$LAB_HOST"
     }
-    start ovs-vswitchd -- env "OVS_RUNDIR=$LAB_OVS_RUN" ovs-vswitchd "unix:$LAB_OVS_RUN/db.sock" \
+    tell_switch
+    start ovs-vswitchd -- env "OVS_RUNDIR=$LAB_OVS_RUN" "${switch[@]}" "unix:$LAB_OVS_RUN/db.sock" \
         "--unixctl=$LAB_OVS_RUN/ovs-vswitchd.ctl"
     started_now ovs-vswitchd || return 0
     wait_for 20 ovs-vswitchd vsctl --may-exist add-br br-int -- set bridge br-int datapath_type=netdev \
