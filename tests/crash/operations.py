@@ -114,10 +114,15 @@ class Bench:
             self.remove(self.kept)
         self.kept = None
 
-    def close(self):
+    def drop_volume(self):
         self.discard()
         if self._volume:
+            wait(60, "a volume that nobody has", lambda: self.cloud.block_storage.get_volume(self._volume.id).status == "available")
             self.cloud.block_storage.delete_volume(self._volume.id)
+        self._volume = None
+
+    def close(self):
+        self.drop_volume()
 
     def has_ceph(self):
         try:
@@ -349,6 +354,8 @@ class SwapVolume(Volume):
         super().__init__(name, "swap_volume", False)  # it is attached before
 
     def prepare(self, bench):
+        if self.record(bench).size > 1:  # extended by another operation: there is little room in files
+            bench.drop_volume()
         server = super().prepare(bench)
         self.strangers = self.ids(bench) - {bench.volume().id}  # of a run that was ended, or of a point that left one
         self.torn_before = self.torn()

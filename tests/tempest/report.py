@@ -14,10 +14,11 @@ HEAD = """\
 
 One control plane (OpenStack 2026.2, `tests/lab`), one compute host, one of the two agents at a time. QEMU runs without
 KVM. `run_validation = true`: Tempest logs in to its guests by ssh on their fixed addresses, which are of the lab's flat provider network.
-Volumes are on RBD (in files for kilonovad's rows of e7fef4f3cc, and what nova-compute ran before), floating addresses are those of Neutron's L3 agent,
-security groups those of its Open vSwitch firewall (none in force for kilonovad's rows of 1e41933bf4 and e7fef4f3cc).
+Volumes are on RBD (in files for the older of nova-compute's rows), floating addresses are those of Neutron's L3 agent,
+security groups those of its Open vSwitch firewall.
 Guests get no more packets after a reboot or a suspend (with either agent) or a rescue (with nova-compute), while `ovs-vswitchd` (userspace data path) says
 "error receiving data from tap...: Network is down" of their old tap: most of what fails.
+nova-compute's two rescues that fail ran with `TEMPEST_SSH_TIMEOUT=80`.
 Cinder refuses `test_encrypted_cinder_volumes_cryptsetup` on RBD before an agent hears of it ("Provider plain not supported").
 The tests: `tempest.api.compute.servers`, `.images`, `.admin`, `.flavors`, `.keypairs`, `.limits`, `.test_quotas`, `.security_groups`, `.volumes`,
 `.test_networks`, `tempest.scenario.test_server_basic_ops`, `test_server_advanced_ops`, `test_server_multinode`, `test_minimum_basic`,
