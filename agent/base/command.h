@@ -2,8 +2,8 @@
 #pragma once
 /* Runs a program: an argument vector, no shell, limits, one result.
  *
- * Started with posix_spawn through a tiny pre-exec so that the agent's threads are never copied;
- * the child gets LC_ALL=C, no inherited descriptors but 0 to 2, and its own process group. */
+ * Started with vfork, so that the agent's pages are never copied; the child gets LC_ALL=C, no inherited
+ * descriptors but 0 to 2, and its own process group. */
 
 #include <glib.h>
 #include <stdbool.h>
