@@ -135,11 +135,13 @@ def read_links():
         name = link["ifname"]
         if name in ("lo", "ovs-netdev") or name.startswith("br-"):
             continue
+        # A tap that is plugged while the switch's user-space data path opens it is left down now and then, by either.
+        ignored = LINK_FLAGS | ({"UP"} if name.startswith("tap") else set())
         data = link.get("linkinfo", {})
         kept = {key: data.get("info_data", {}).get(key) for key in
                 ("forward_delay", "stp_state", "ageing_time", "mcast_snooping", "type", "persist", "multi_queue")}
         read.append(json.dumps({
-            "name": name, "flags": sorted(set(link["flags"]) - LINK_FLAGS), "mtu": link["mtu"], "master": link.get("master"),
+            "name": name, "flags": sorted(set(link["flags"]) - ignored), "mtu": link["mtu"], "master": link.get("master"),
             "promiscuity": link.get("promiscuity"), "kind": data.get("info_kind"), "data": kept,
             "peer": link.get("link"), "mac": link["address"] if name.startswith("tap") else None,
             "sysctl": [read_sysctl("ipv6/conf/%s/disable_ipv6" % name), read_sysctl("ipv4/conf/%s/arp_ignore" % name),
