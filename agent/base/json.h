@@ -33,9 +33,10 @@ bool json_need_string(const json_t *object, const char *key, const char *what,
 bool json_need_int(const json_t *object, const char *key, const char *what, int64_t *ret_value,
                    NovaError **err);
 
-/* Compact text; the caller frees with g_free(). */
 /* Is the string in the list? NULL and what is no list have none. */
 bool json_has_string(const json_t *list, const char *wanted);
+
+/* Compact text; the caller frees with g_free(). */
 char *json_to_text(const json_t *value);
 /* Text as Python's json.dumps() writes it (", " and ": ", ASCII only); g_free(). */
 char *json_to_python_text(const json_t *value);

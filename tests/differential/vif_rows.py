@@ -135,7 +135,7 @@ def read_links():
         name = link["ifname"]
         if name in ("lo", "ovs-netdev") or name.startswith("br-"):
             continue
-        # A tap that is plugged while the switch's user-space data path opens it is left down now and then, by either.
+        # A tap that is plugged while the switch's user-space data path opens it is left down now and then.
         ignored = LINK_FLAGS | ({"UP"} if name.startswith("tap") else set())
         data = link.get("linkinfo", {})
         kept = {key: data.get("info_data", {}).get(key) for key in
