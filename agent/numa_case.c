@@ -237,15 +237,7 @@ numa_case_read_cells(NumaCase *one, NovaError **err)
 static bool
 is_physical_function(void *user, const char *address)
 {
-    const json_t *list = json_object_get(json_object_get(user, "sysfs"), "physical_functions");
-    size_t i;
-    json_t *item;
-
-    json_array_foreach (list, i, item) {
-        if (!g_strcmp0(json_string_value(item), address))
-            return true;
-    }
-    return false;
+    return json_has_string(json_object_get(json_object_get(user, "sysfs"), "physical_functions"), address);
 }
 
 static char *

@@ -101,18 +101,6 @@ request_context_new_admin(void)
         "remote_address", "timestamp", timestamp, "quota_class", "tenant", "service_catalog"));
 }
 
-static bool
-array_has_string(const json_t *array, const char *text)
-{
-    size_t i;
-    json_t *item;
-
-    json_array_foreach (array, i, item)
-        if (json_is_string(item) && strcmp(json_string_value(item), text) == 0)
-            return true;
-    return false;
-}
-
 RequestContext *
 request_context_elevated(const RequestContext *ctx, const char *read_deleted)
 {
@@ -120,7 +108,7 @@ request_context_elevated(const RequestContext *ctx, const char *read_deleted)
     json_t *roles = json_get_array(values, "roles");
 
     roles = roles ? json_copy(roles) : json_array();
-    if (!array_has_string(roles, "admin"))
+    if (!json_has_string(roles, "admin"))
         json_array_append_new(roles, json_string("admin"));
     json_object_set_new(values, "roles", roles);
     json_object_set_new(values, "is_admin", json_true());

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "agent/base/json.h"
 #include "compute/fit/numa_layout.h"
 #include "compute/fit/saturate.h"
 
@@ -198,15 +199,7 @@ flavor_hyperthreading(const GuestRequest *request)
 static bool
 image_requires_hyperthreading(const GuestRequest *request)
 {
-    const json_t *traits = request_image_list(request, "traits_required");
-    size_t i;
-    json_t *trait;
-
-    json_array_foreach (traits, i, trait) {
-        if (!g_strcmp0(json_string_value(trait), HYPERTHREADING))
-            return true;
-    }
-    return false;
+    return json_has_string(request_image_list(request, "traits_required"), HYPERTHREADING);
 }
 
 static bool

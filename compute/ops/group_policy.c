@@ -90,15 +90,10 @@ check_affinity(const Operation *op, InstanceGroup *group, NovaError **err)
 {
     json_auto_t *hosts =
         conductor_group_hosts(op->host->conductor, op->ctx, group, op->instance->uuid, err);
-    size_t i;
-    json_t *host;
 
     if (!hosts)
         return false;
-    json_array_foreach (hosts, i, host)
-        if (g_strcmp0(json_string_value(host), op->host->name) == 0)
-            return true;
-    return json_array_size(hosts) == 0 || violation(op, "Affinity", err);
+    return json_has_string(hosts, op->host->name) || json_array_size(hosts) == 0 || violation(op, "Affinity", err);
 }
 
 bool
